@@ -1,0 +1,35 @@
+# StackingBERT: raw text -> clean text -> BPE -> binarized data -> grown encoder -> GLUE -> report.
+import os
+import re
+import sys
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+# Every job, also one in a conda environment or on another node, imports the packages from here.
+sys.path.insert(0, workflow.basedir)
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    part for part in (workflow.basedir, os.environ.get("PYTHONPATH")) if part
+)
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/corpus.smk"
+include: "rules/bpe.smk"
+include: "rules/binarize.smk"
+include: "rules/pretrain.smk"
+include: "rules/glue.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.data.input,
+        rules.pretrain.input,
+        rules.glue.input,
+        rules.compare.input,

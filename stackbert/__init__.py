@@ -1,0 +1,1 @@
+"""StackingBERT: pre-train a BERT-like encoder by growing it."""

@@ -1,0 +1,63 @@
+"""Reading and writing checkpoints of training: always weights-only, whole or not at all."""
+
+import argparse
+import io
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stackbert.errors import UserError, write_atomic
+
+Checkpoint = dict[str, Any]
+
+_BROKEN = (RuntimeError, EOFError, ValueError, zipfile.BadZipFile, pickle.UnpicklingError)
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """Load a checkpoint of fairseq without running code from it.
+
+    Raises UserError if the file is missing, truncated or no checkpoint of a model.
+    """
+    try:
+        # argparse.Namespace is the one class of fairseq's checkpoints that is no plain value.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: train its stage again (run snakemake)") from None
+    except _BROKEN as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"{path} is truncated or no checkpoint ({reason}): delete it and run snakemake again"
+        ) from None
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("model"), dict):
+        raise UserError(f"{path} holds no model: delete it and run snakemake again")
+    return checkpoint
+
+
+def updates_done(checkpoint: Checkpoint) -> int:
+    """Optimizer updates after which a checkpoint of training was written."""
+    history = checkpoint.get("optimizer_history") or [{"num_updates": 0}]
+    return int(history[-1]["num_updates"])
+
+
+def save_initial(path: str | Path, model: dict[str, Tensor]) -> None:
+    """Write weights from which fairseq starts a new stage: no optimizer state, no updates."""
+    buffer = io.BytesIO()
+    torch.save(
+        {
+            "args": None,
+            "cfg": None,
+            "model": model,
+            "criterion": None,
+            "optimizer_history": [
+                {"optimizer_name": "", "lr_scheduler_state": {}, "num_updates": 0}
+            ],
+            "extra_state": {"train_iterator": {"epoch": 1}},
+        },
+        buffer,
+    )
+    write_atomic(path, buffer.getvalue())

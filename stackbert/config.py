@@ -1,0 +1,131 @@
+"""Checks a configuration before any job starts: schema first, then what a schema cannot say."""
+
+import json
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.exceptions import best_match
+
+from stackbert.errors import UserError
+from stackbert.growth import check_growth
+
+Config = Mapping[str, Any]
+
+
+def check(config: Config, workflow: str | Path) -> None:
+    """Raise UserError, naming the key, what was given and what is allowed, if `config` is wrong.
+
+    `workflow` is the folder of the schema and of the table of tasks.
+    """
+    with open(Path(workflow) / "schemas" / "config.schema.yaml", encoding="utf-8") as file:
+        schema = yaml.safe_load(file)
+    error = best_match(Draft202012Validator(schema).iter_errors(config))
+    if error is not None:
+        raise UserError(_describe(error))
+    _check_dump(config["corpus"]["dump"])
+    _check_sizes(config)
+    for name, stages in config["recipes"].items():
+        _check_recipe(name, stages)
+    if config["control"] not in config["recipes"]:
+        _refuse("control", config["control"], f"one of the recipes: {', '.join(config['recipes'])}")
+    with open(Path(workflow) / "resources" / "glue_tasks.yaml", encoding="utf-8") as file:
+        tasks = yaml.safe_load(file)
+    for task in config["glue"]["tasks"]:
+        if task not in tasks:
+            _refuse("glue.tasks", task, f"one of: {', '.join(tasks)}")
+
+
+def _refuse(key: str, given: Any, allowed: str) -> None:
+    shown = json.dumps(given, default=str)
+    shown = shown if len(shown) <= 80 else shown[:77] + "..."
+    raise UserError(f"config key {key}: given {shown}, allowed {allowed}")
+
+
+def _describe(error: ValidationError) -> str:
+    """One line for one violation of the schema."""
+    key = ""
+    for part in error.absolute_path:
+        key += f"[{part}]" if isinstance(part, int) else f".{part}"
+    key = key.lstrip(".") or "(top level)"
+    given = json.dumps(error.instance, default=str)
+    given = given if len(given) <= 80 else given[:77] + "..."
+    if error.validator == "additionalProperties":
+        known = error.schema.get("properties", {})
+        unknown = [name for name in error.instance if name not in known]
+        where = f" in {key}" if error.absolute_path else ""
+        return f"config key {', '.join(unknown)}{where} is unknown, allowed: {', '.join(known)}"
+    if error.validator == "required":
+        missing = [name for name in error.validator_value if name not in error.instance]
+        return f"config key {key}: {', '.join(missing)} missing, given {given}"
+    allowed = _ALLOWED.get(error.validator, "{0}: {1}")
+    rule = error.validator_value
+    rule = ", ".join(map(str, rule)) if isinstance(rule, list) else rule
+    return f"config key {key}: given {given}, allowed {allowed.format(error.validator, rule)}"
+
+
+_ALLOWED = {
+    "type": "type {1}",
+    "enum": "one of: {1}",
+    "minimum": "at least {1}",
+    "maximum": "at most {1}",
+    "exclusiveMinimum": "more than {1}",
+    "exclusiveMaximum": "less than {1}",
+    "minItems": "at least {1} entries",
+    "maxItems": "at most {1} entries",
+    "minProperties": "at least {1} entries",
+    "uniqueItems": "each value once",
+    "pattern": "text like {1}",
+}
+
+
+def _check_dump(dump: Config) -> None:
+    given = [key for key in ("package", "url", "path") if dump.get(key)]
+    if len(given) != 1:
+        _refuse("corpus.dump", dict(dump), "exactly one of package, url, path (others null)")
+    if bool(dump.get("package")) != bool(dump.get("member")):
+        _refuse("corpus.dump.member", dump.get("member"), "a file of the package, null without one")
+
+
+def _check_sizes(config: Config) -> None:
+    model, pretrain = config["model"], config["pretrain"]
+    if model["width"] % (2 * model["heads"]):
+        _refuse("model.width", model["width"], f"a multiple of 2 x heads ({2 * model['heads']})")
+    if pretrain["tokens_per_update"] % pretrain["tokens_per_batch"]:
+        _refuse(
+            "pretrain.tokens_per_update",
+            pretrain["tokens_per_update"],
+            f"a multiple of pretrain.tokens_per_batch ({pretrain['tokens_per_batch']})",
+        )
+    if pretrain["max_positions"] > pretrain["tokens_per_batch"]:
+        _refuse(
+            "pretrain.max_positions",
+            pretrain["max_positions"],
+            f"at most pretrain.tokens_per_batch ({pretrain['tokens_per_batch']})",
+        )
+    if config["glue"]["max_positions"] > pretrain["max_positions"]:
+        # Positions beyond those of pre-training were never seen by the model.
+        _refuse(
+            "glue.max_positions",
+            config["glue"]["max_positions"],
+            f"at most pretrain.max_positions ({pretrain['max_positions']})",
+        )
+
+
+def _check_recipe(name: str, stages: list[Config]) -> None:
+    for number, stage in enumerate(stages):
+        key = f"recipes.{name}[{number}]"
+        if (number > 0) != ("grow" in stage):
+            _refuse(f"{key}.grow", stage.get("grow"), "for every stage but the first")
+        updates = [point[0] for point in stage["lr"]]
+        rising = all(first < second for first, second in pairwise(updates))
+        if updates[0] != 0 or updates[-1] != stage["updates"] or not rising:
+            _refuse(f"{key}.lr", stage["lr"], f"updates that rise from 0 to {stage['updates']}")
+    for number, (shallow, deep) in enumerate(pairwise(stages), start=1):
+        try:
+            check_growth(shallow["layers"], deep["layers"], deep["grow"])
+        except UserError as error:
+            raise UserError(f"config key recipes.{name}[{number}].layers: {error}") from None

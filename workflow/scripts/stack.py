@@ -1,0 +1,15 @@
+from stackbert.errors import run_step
+from stackbert.pretrain import grow_stage
+
+run_step(
+    lambda: grow_stage(
+        snakemake.input[0],
+        snakemake.output.weights,
+        snakemake.output.timing,
+        snakemake.params.layers,
+        snakemake.params.to_layers,
+        snakemake.params.operator,
+    ),
+    snakemake.log[0],
+    snakemake.output,
+)
