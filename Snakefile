@@ -14,7 +14,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 )
 
 
-configfile: "config.yaml"
+# Beside this file, so that the workflow runs in any folder (snakemake --directory).
+configfile: os.path.join(workflow.basedir, "config.yaml")
 
 
 include: "rules/common.smk"

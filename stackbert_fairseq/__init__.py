@@ -8,4 +8,11 @@ import torch
 torch.serialization.add_safe_globals([argparse.Namespace])
 
 # fairseq imports tasks and models of a plug-in by itself, criteria and optimizers never.
-from stackbert_fairseq import model, optim, pretrain_criterion, pretrain_task  # noqa: E402, F401
+from stackbert_fairseq import (  # noqa: E402, F401
+    glue_criterion,
+    glue_task,
+    model,
+    optim,
+    pretrain_criterion,
+    pretrain_task,
+)

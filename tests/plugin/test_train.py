@@ -1,7 +1,9 @@
 """The plug-in under the real fairseq-train: the loss falls, a stopped run continues exactly."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -124,7 +126,7 @@ def test_same_config_gives_the_same_bits_and_a_killed_run_continues(
     for line in process.stderr:
         if "update 15/30" in line:
             # The whole group: the launcher and the training process, as a power cut would.
-            subprocess.run(["kill", "-9", f"-{process.pid}"], check=True)
+            os.killpg(process.pid, signal.SIGKILL)
             break
     process.wait()
     assert not output.exists() and (tmp_path / "rolling" / "checkpoint_last.pt").exists()

@@ -1,0 +1,59 @@
+# fairseq's dictionary and binarized data, and the table of what every step did to the text.
+rule binarize:
+    input:
+        train=gather.shards(f"{RESULTS}/bpe/{{scatteritem}}.train.txt"),
+        valid=gather.shards(f"{RESULTS}/bpe/{{scatteritem}}.valid.txt"),
+    output:
+        data=multiext(
+            f"{RESULTS}/bin/",
+            "dict.txt",
+            "train.bin",
+            "train.idx",
+            "valid.bin",
+            "valid.idx",
+        ),
+        counts=temp(f"{RESULTS}/corpus/counts/binarize.json"),
+    log:
+        f"{RESULTS}/logs/binarize/binarize.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/binarize/binarize.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: 2
+    resources:
+        mem_mb=2000,
+        runtime=1440,
+    params:
+        version=VERSION["binarize"],
+        vocab_size=config["bpe"]["vocab_size"],
+    script:
+        "../workflow/scripts/binarize.py"
+
+
+rule corpus_table:
+    input:
+        extract=rules.extract.output.counts,
+        clean=gather.shards(f"{RESULTS}/corpus/counts/clean/{{scatteritem}}.json"),
+        split=rules.split.output.counts,
+        tokenize=gather.shards(f"{RESULTS}/corpus/counts/tokenize/{{scatteritem}}.json"),
+        binarize=rules.binarize.output.counts,
+    output:
+        table=f"{RESULTS}/tables/corpus.tsv",
+    log:
+        f"{RESULTS}/logs/corpus_table/table.log",
+    conda:
+        "../envs/text.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        version=VERSION["corpus_table"],
+    script:
+        "../workflow/scripts/corpus_table.py"
+
+
+rule data:
+    input:
+        rules.binarize.output.data,
+        rules.corpus_table.output,

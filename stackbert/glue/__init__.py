@@ -1,0 +1,1 @@
+"""GLUE: the task table, reading and preparing the tasks' files, metrics, tables, submission."""

@@ -1,0 +1,95 @@
+"""Cleaning of raw lines: steps 2 to 4 of the method (the released code and Moses' scripts)."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+import regex
+from sacremoses import MosesPunctNormalizer
+
+SHORTEST, LONGEST = 50, 1_000_000  # characters of a line that is kept
+FEWEST_LETTERS = 50  # ASCII letters of a line that is kept
+LETTER_SHARE, SYMBOL_SHARE = 0.70, 0.05  # at least, at most
+
+_SPACES = re.compile(r"[\t ]+")
+_DOTS = re.compile(r"\.{4,}")
+_ASTERISK = re.compile(r"(?<!\S)\*(?=\w)")
+_CONTROL = regex.compile(r"\p{C}")
+_NOT_LETTERS = re.compile(r"[^A-Za-z]+")
+_OPEN_END = re.compile(r"(?:[^\W_]|,)\Z")
+
+_normalizer = MosesPunctNormalizer(lang="en")
+
+
+def clean_line(line: str | bytes) -> str:
+    """Step 2: one raw line (bytes that are not UTF-8 are dropped) -> the same line, cleaned.
+
+    Control characters become spaces, as in Moses' remove-non-printing-char (sacremoses deletes
+    them, which would glue words together).
+    """
+    if isinstance(line, bytes):
+        line = line.decode("utf-8", "ignore")
+    line = _SPACES.sub(" ", line.rstrip("\r\n"))
+    line = _DOTS.sub("...", line)
+    line = line.replace("<<", "«").replace(">>", "»").replace(",,", ",").replace(",.", ".")
+    line = _ASTERISK.sub("", line)
+    line = _normalizer.normalize(line)
+    return _CONTROL.sub(" ", line).strip()
+
+
+def join_broken(lines: Iterable[str]) -> Iterator[str]:
+    """Step 3: join a line that ends in a letter, digit or comma with a next one in lower case.
+
+    An empty line parts paragraphs: nothing is joined across it, and it is not passed on.
+    """
+    pending = ""
+    for line in lines:
+        if pending and line[:1].islower() and _OPEN_END.search(pending):
+            pending += " " + line
+            continue
+        if pending:
+            yield pending
+        pending = line
+    if pending:
+        yield pending
+
+
+def rejection(line: str) -> str | None:
+    """Step 4: the name of the first rule that a line breaks, or None if it is kept."""
+    length = len(line)
+    if length < SHORTEST:
+        return "too_short"
+    if length > LONGEST:
+        return "too_long"
+    letters = len(_NOT_LETTERS.sub("", line))
+    if letters < FEWEST_LETTERS:
+        return "too_few_letters"
+    if letters < LETTER_SHARE * length:
+        return "low_letter_share"
+    for symbol, name in (("/", "slashes"), ("\\", "backslashes"), ("|", "bars")):
+        if line.count(symbol) > SYMBOL_SHARE * length:
+            return name
+    return "leading_bar" if line.startswith("|") else None
+
+
+def blank_backslashes(line: str) -> str:
+    """The end of step 4: backslashes become spaces."""
+    return line.replace("\\", " ")
+
+
+def clean_document(lines: Iterable[str], counts: Counter[str]) -> Iterator[str]:
+    """Steps 2 to 4 on a document's raw lines: the lines kept; `counts` gets the fate of all."""
+    for line in join_broken(_counted(lines, counts)):
+        counts["lines_joined"] += 1
+        rule = rejection(line)
+        if rule:
+            counts[f"dropped_{rule}"] += 1
+        else:
+            counts["lines_kept"] += 1
+            yield blank_backslashes(line)
+
+
+def _counted(lines: Iterable[str], counts: Counter[str]) -> Iterator[str]:
+    for line in lines:
+        counts["lines_read"] += 1
+        yield clean_line(line)

@@ -1,0 +1,117 @@
+"""The jobs that work on one shard of the corpus each: clean, tokenize, apply BPE.
+
+Shards are ranges of whole documents, in order, so that the shards' outputs one after the other are
+the same bytes however many there are. Everything streams; no job holds its shard.
+"""
+
+import json
+import os
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from stackbert.text import bpe, words
+from stackbert.text.clean import clean_document
+from stackbert.text.files import open_lines, replacing, shard_lines, write_json
+from stackbert.text.split import DUPLICATE, VALID, line_hash
+
+_REPORT_EVERY = 10.0  # seconds
+
+
+class _Progress:
+    """Says every ten seconds how far a job is and when it will end."""
+
+    def __init__(self, step: str, total: int) -> None:
+        self._step, self._total, self._done = step, max(1, total), 0
+        self._started = self._told = time.monotonic()
+
+    def add(self, amount: int) -> None:
+        self._done += amount
+        now = time.monotonic()
+        if now - self._told > _REPORT_EVERY:
+            self._told = now
+            share = min(1.0, self._done / self._total)
+            left = (now - self._started) * (1 - share) / share
+            message = f"{self._step}: {100 * share:.0f} %, {left:.0f} s left"
+            print(message, file=sys.stderr, flush=True)
+
+
+def clean_shard(
+    text: str | Path,
+    lines: str | Path,
+    hashes: str | Path,
+    counts_path: str | Path,
+    shard: int,
+    shards: int,
+) -> None:
+    """Steps 2 to 4 but for repeated lines: documents -> kept lines and their hashes, in order."""
+    counts: Counter[str] = Counter(documents=0, lines_read=0, lines_kept=0)
+    progress = _Progress("clean", os.path.getsize(text) // shards)
+    with replacing(lines) as out, replacing(hashes, "wb") as marks:
+        for document in shard_lines(text, shard, shards):
+            counts["documents"] += 1
+            raw = json.loads(document)["text"].split("\n")
+            for line in clean_document(raw, counts):
+                out.write(line + "\n")
+                marks.write(line_hash(line))
+            progress.add(len(document))
+    write_json(counts_path, counts)
+
+
+def tokenize_shard(
+    lines: str | Path,
+    flags: str | Path,
+    train: str | Path,
+    valid: str | Path,
+    table: str | Path,
+    counts_path: str | Path,
+    segmenter: str,
+) -> None:
+    """Steps 5 to 7 and 9: kept lines -> tokenized sentences of both parts, training word counts.
+
+    A paragraph is a document: an empty line follows it. The words are counted before short lines
+    are dropped, as the merges are learnt on all of the tokenized training text.
+    """
+    segment = words.segmenter(segmenter)
+    counts: Counter[str] = Counter(sentences=0, words=0)
+    table_counts: Counter[str] = Counter()
+    progress = _Progress("tokenize", os.path.getsize(lines))
+    with (
+        open_lines(lines) as file,
+        open(flags, "rb") as fates,
+        replacing(train) as train_out,
+        replacing(valid) as valid_out,
+    ):
+        for line in file:
+            progress.add(len(line))
+            fate = fates.read(1)[0]
+            if fate == DUPLICATE:
+                continue
+            sentences = [words.tokenize(sentence) for sentence in segment(line.rstrip("\n"))]
+            counts["sentences"] += len(sentences)
+            counts["words"] += sum(sentence.count(" ") + 1 for sentence in sentences)
+            if fate != VALID:
+                for sentence in sentences:
+                    table_counts.update(sentence.split(" "))
+            joined = words.join_short(sentences)
+            kept = words.part_documents(joined)
+            counts["joined_sentences"] += len(sentences) - len(joined)
+            counts["dropped_sentences"] += len(joined) - sum(map(bool, kept))
+            (valid_out if fate == VALID else train_out).writelines(line + "\n" for line in kept)
+    with replacing(table) as out:
+        bpe.write_counts(table_counts, out)
+    write_json(counts_path, counts)
+
+
+def encode_shard(
+    train: str | Path, valid: str | Path, train_out: str | Path, valid_out: str | Path, codes: str
+) -> None:
+    """Step 8, second half: tokenized lines -> the same lines in pieces with `@@ ` joints."""
+    encode = bpe.Encoder(codes)
+    progress = _Progress("apply_bpe", os.path.getsize(train) + os.path.getsize(valid))
+    for source, target in ((train, train_out), (valid, valid_out)):
+        with open_lines(source) as file, replacing(target) as out:
+            for line in file:
+                out.write(encode(line) + "\n")
+                progress.add(len(line))

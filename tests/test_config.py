@@ -1,0 +1,107 @@
+"""Every wrong configuration is refused with one line that names the key."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stackbert.config import check
+from stackbert.errors import UserError
+from stackbert.flops import flops_per_token, recipe_flops
+
+ROOT = Path(__file__).parent.parent
+DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Lay `over` on `base` as snakemake does: mappings merge, anything else is replaced."""
+    result = copy.deepcopy(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = merged(result[key], value) if both else value
+    return result
+
+
+def change(*path: Any, to: Any) -> Callable[[dict[str, Any]], None]:
+    def apply(config: Any) -> None:
+        for part in path[:-1]:
+            config = config[part]
+        config[path[-1]] = to
+
+    return apply
+
+
+def test_default_and_overlays_are_right() -> None:
+    check(DEFAULT, ROOT / "workflow")
+    for overlay in [*(ROOT / "configs").glob("*.yaml"), ROOT / "tests/workflow/tiny.yaml"]:
+        check(merged(DEFAULT, yaml.safe_load(overlay.read_text())), ROOT / "workflow")
+
+
+def test_every_key_of_the_schema_is_in_the_default_with_a_comment() -> None:
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    text = (ROOT / "config.yaml").read_text().splitlines()
+    for section, entry in schema["properties"].items():
+        for key in entry.get("properties", {section: None}):
+            if section == "recipes":
+                continue
+            lines = [line for line in text if line.strip().startswith(f"{key}:")]
+            assert lines, key
+            assert any("#" in line for line in lines), f"{key} has no comment"
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (change("model", "width", to="a"), r'model\.width: given "a", allowed type integer'),
+        (change("modle", to=1), "modle is unknown, allowed: results"),
+        (change("model", "widht", to=1), "widht in model is unknown, allowed: width"),
+        (change("model", "dropout", to=1), r"model\.dropout: given 1, allowed less than 1"),
+        (change("model", "heads", to=3), r"model\.width: given \d+, allowed a multiple of 2 x"),
+        (change("seed", to=True), "seed: given true, allowed type integer"),
+        (change("device", to="gpu"), 'device: given "gpu", allowed one of: auto, cpu, cuda'),
+        (change("corpus", "dump", "sha256", to="x"), r"corpus\.dump\.sha256: given \"x\""),
+        (change("corpus", "dump", "url", to="http://x"), "exactly one of package, url, path"),
+        (change("corpus", "dump", "member", to=None), r"corpus\.dump\.member: given null"),
+        (change("recipes", "stacking", 1, "layers", to=7), r"stacking\[1\]\.layers: 3 layers"),
+        (change("recipes", "stacking", 1, "layers", to=-7), r"\[1\]\.layers: given -7, allowed at"),
+        (change("recipes", "stacking", 0, "grow", to="stack"), r"stacking\[0\]\.grow: given"),
+        (change("recipes", "stacking", 1, "lr", to=[[0, 1], [3, 4]]), r"updates that rise from 0"),
+        (change("recipes", "a b", to=[]), r'recipes: given "a b"'),
+        (change("control", to="none"), 'control: given "none", allowed one of the recipes'),
+        (change("pretrain", "tokens_per_batch", to=1000), r"tokens_per_update: given"),
+        (change("pretrain", "max_positions", to=10**6), r"pretrain\.max_positions: given"),
+        (change("glue", "max_positions", to=10**6), r"glue\.max_positions: given"),
+        (change("glue", "tasks", to=["SST"]), r'glue\.tasks: given "SST", allowed one of: CoLA'),
+        (lambda config: config["glue"].pop("seeds"), "glue: seeds missing"),
+    ],
+)
+def test_wrong_values_name_key_given_and_allowed(edit: Callable, message: str) -> None:
+    config = copy.deepcopy(DEFAULT)
+    edit(config)
+    with pytest.raises(UserError, match=message) as error:
+        check(config, ROOT / "workflow")
+    assert str(error.value).startswith("config key ") and "\n" not in str(error.value)
+
+
+def test_default_recipes_cost_the_same_compute() -> None:
+    flops = {
+        name: recipe_flops(stages, DEFAULT, vocab_size=4300)
+        for name, stages in DEFAULT["recipes"].items()
+    }
+    assert flops["stacking"] == pytest.approx(flops["scratch"], rel=0.01)
+
+
+def test_default_recipes_anneal() -> None:
+    for stages in DEFAULT["recipes"].values():
+        highest = max(rate for stage in stages for _, rate in stage["lr"])
+        assert stages[-1]["lr"][-1][1] < 0.01 * highest
+
+
+def test_flops_of_bert_base() -> None:
+    # 6 x 85 M parameters of the layers x tokens, plus attention over 128 positions and the head.
+    layers = 12 * (4 * 768**2 + 2 * 768 * 3072 + 2 * 128 * 768)
+    head = 768**2 + 768 * 32768
+    assert flops_per_token(12, 768, 3072, 128, 32768, 1.0) == 6 * (layers + head)

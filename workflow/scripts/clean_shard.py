@@ -1,0 +1,16 @@
+from stackbert.errors import run_step
+from stackbert.text.shards import clean_shard
+
+number, total = map(int, snakemake.wildcards.scatteritem.split("-of-"))
+run_step(
+    lambda: clean_shard(
+        snakemake.input.text,
+        snakemake.output.lines,
+        snakemake.output.hashes,
+        snakemake.output.counts,
+        number - 1,
+        total,
+    ),
+    snakemake.log[0],
+    snakemake.output,
+)

@@ -1,0 +1,10 @@
+from stackbert.errors import run_step
+from stackbert.report.pages import glue_page
+
+run_step(
+    lambda: glue_page(
+        snakemake.input.table, snakemake.params.recipes, dict(snakemake.output.items())
+    ),
+    snakemake.log[0],
+    snakemake.output,
+)
