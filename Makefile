@@ -1,5 +1,6 @@
 # make run    the whole pipeline and report.html       make test   every test
 # make plan   what a run would take, before it         make lint, make format, make clean
+# make docs   docs/config.md and docs/rules.svg from the schema and the rules
 PYTHON ?= python3
 CORES ?= all
 # Further arguments of snakemake, such as ARGS="--configfile config.yaml configs/bert_base.yaml".
@@ -16,7 +17,7 @@ IMPORTS := torch, fairseq, subword_nmt, sacremoses, sentencex, wikiextractor, pa
 SMK := Snakefile rules/*.smk
 
 .DEFAULT_GOAL := run
-.PHONY: run report test plan lint format clean
+.PHONY: run report test plan docs lint format clean
 
 run: $(VENV)/.ready
 	$(SNAKEMAKE) --cores $(CORES) $(ARGS)
@@ -45,6 +46,10 @@ format: $(VENV)/.test-ready
 	$(IN_VENV) ruff check --fix .
 	$(IN_VENV) ruff format .
 	$(IN_VENV) snakefmt $(SMK)
+
+docs: $(VENV)/.ready
+	$(IN_VENV) python -m stackbert.report.config_doc
+	$(IN_VENV) python -m stackbert.report.rulegraph docs/rules.svg
 
 # The results and the environment; the sources stay.
 clean:

@@ -27,6 +27,10 @@ include: "rules/glue.smk"
 include: "rules/report.smk"
 
 
+onerror:
+    print(*failures.summary(log), sep="\n", file=sys.stderr)
+
+
 rule all:
     default_target: True
     input:

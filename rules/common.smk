@@ -1,4 +1,5 @@
 # Names and paths shared by the rule files. Anything with logic is in the package.
+from stackbert import failures
 from stackbert.config import check
 from stackbert.errors import UserError
 from stackbert.version import VERSION

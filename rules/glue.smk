@@ -89,23 +89,9 @@ rule glue_finetune:
         version=VERSION["glue_finetune"],
         data=f"{RESULTS}/glue_data",
         task=lambda wildcards: glue_tasks.training_keys(wildcards.task),
-        settings=lambda wildcards: {
-            "tasks": glue_tasks.run_tasks(wildcards.task, config["glue"]["tasks"]),
-            "test": glue_tasks.submits(config["glue"]["tasks"]),
-            "model": {
-                **config["model"],
-                "layers": config["recipes"][wildcards.recipe][-1]["layers"],
-            },
-            "adam": {
-                key: config["pretrain"][key]
-                for key in ("betas", "eps", "weight_decay", "clip_norm")
-            },
-            **{
-                key: config["glue"][key]
-                for key in ("max_positions", "epochs", "learning_rate")
-            },
-            **{key: config[key] for key in ("threads", "device")},
-        },
+        settings=lambda wildcards: glue_tasks.settings(
+            config, wildcards.recipe, wildcards.task
+        ),
     script:
         "../workflow/scripts/glue_finetune.py"
 

@@ -83,6 +83,7 @@ def _arguments(config: Config, stage: Config, data: str, rolling: str) -> list[s
         "--max-positions": pretrain["max_positions"],
         "--mask-probability": pretrain["mask_probability"],
         "--max-tokens": pretrain["tokens_per_batch"],
+        "--required-batch-size-multiple": 1,
         "--update-freq": accumulate,
         "--optimizer": "fused_adamw",
         "--betas": json.dumps(list(pretrain["betas"])),

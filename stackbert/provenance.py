@@ -21,9 +21,9 @@ def write_run(path: str | Path, config: dict[str, Any], seed: int) -> None:
         "seed": seed,
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
-        "git": git_state(),
+        **git_state(),
         "machine": machine(),
-        "packages": versions(),
+        "versions": versions(),
         "config": config,
     }
     write_atomic(path, json.dumps(run, indent=2, default=str) + "\n")

@@ -21,7 +21,8 @@ def test_write_run_holds_config_seed_versions_and_machine(tmp_path: Path) -> Non
     run = json.loads(path.read_text(encoding="utf-8"))
     assert run["config"] == {"model": {"width": 128}, "folder": str(tmp_path)}
     assert run["seed"] == 7
-    assert run["packages"]["torch"] == metadata.version("torch")
+    assert {"commit", "dirty", "python", "written"} <= run.keys()
+    assert run["versions"]["torch"] == metadata.version("torch")
     assert run["machine"]["cores"] >= 1
     assert [p.name for p in path.parent.iterdir()] == ["run.json"]
 

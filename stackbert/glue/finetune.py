@@ -37,8 +37,9 @@ def finetune(
     """Fine-tune `checkpoint` on task `name` and write scores, predictions and the model.
 
     `settings` has the keys `tasks` (all that were asked for), `test` (predict test sets), `model`
-    (with `layers`), `adam`, `max_positions`, `epochs`, `learning_rate`, `threads`, `device`. `data` is the folder of the
-    prepared tasks. `outputs` has paths for `scores`, `predictions`, `test` and `model`.
+    (with `layers`), `adam`, `max_positions`, `epochs`, `learning_rate`, `threads`, `device`.
+    `data` is the folder of the prepared tasks. `outputs` has paths for `scores`, `predictions`,
+    `test` and `model`.
     """
     this, started = task(name), time.time()
     others = [task(other) for other in predicted(name, settings["tasks"])]

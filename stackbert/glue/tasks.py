@@ -151,6 +151,19 @@ def raw_files(name: str, settings: Mapping[str, Any], results: str) -> list[str]
     return [str(p) for n in names for p in (folder / n, folder / f"{n}.gz") if p.is_file()]
 
 
+def settings(config: Mapping[str, Any], recipe: str, name: str) -> dict[str, Any]:
+    """What of the configuration a fine-tuning run of task `name` depends on, and nothing else."""
+    glue, pretrain = config["glue"], config["pretrain"]
+    return {
+        "tasks": run_tasks(name, glue["tasks"]),
+        "test": submits(glue["tasks"]),
+        "model": {**config["model"], "layers": config["recipes"][recipe][-1]["layers"]},
+        "adam": {key: pretrain[key] for key in ("betas", "eps", "weight_decay", "clip_norm")},
+        **{key: glue[key] for key in ("max_positions", "epochs", "learning_rate")},
+        **{key: config[key] for key in ("threads", "device")},
+    }
+
+
 def data_keys(name: str) -> Entry:
     """The part of a task's entry that its prepared data depend on."""
     values = {key: value for key, value in entry(name).items() if key in DATA_KEYS}

@@ -89,7 +89,7 @@ def reproducibility_page(runs: Sequence[str], config: Mapping[str, Any], out: Ou
     machines["gpus"] = machines["gpus"].map(", ".join)
     packages: dict[str, set[str]] = {}
     for run in told.values():
-        for name, version in run["packages"].items():
+        for name, version in run["versions"].items():
             packages.setdefault(name, set()).add(version)
     versions = {name: ", ".join(sorted(found)) for name, found in packages.items()}
     write_tables(
@@ -104,12 +104,11 @@ def reproducibility_page(runs: Sequence[str], config: Mapping[str, Any], out: Ou
 
 
 def _model_row(path: str, run: Mapping[str, Any]) -> dict[str, str]:
-    git = run["git"]
-    commit = git["commit"] or "unknown (no repository)"
+    commit = run["commit"] or "unknown (no repository)"
     return {
         "model": str(Path(path).parent),
         "seed": str(run["seed"]),
-        "commit": commit + (" with changes" if git["dirty"] else ""),
+        "commit": commit + (" with changes" if run["dirty"] else ""),
         "Python": run["python"],
         "written (UTC)": run["written"].removesuffix("+00:00").replace("T", " "),
     }

@@ -105,8 +105,8 @@ def draw_rulegraph(graph: nx.DiGraph, path: str) -> None:
         _arrow(axes, [places[node] for node in way])
     for before, after in back:
         (x0, y0), (x1, y1) = places[before], places[after]
-        arrow = {"arrowstyle": "-|>", "color": "#D55E00", "connectionstyle": "arc3,rad=-0.9"}
-        axes.annotate("", (x1 + 0.4, y1), (x0 + 0.3, y0), arrowprops=arrow)
+        arrow = {"arrowstyle": "-|>", "color": "#D55E00", "connectionstyle": "arc3,rad=0.9"}
+        axes.annotate("", (x1 + 0.5, y1), (x0 + 0.3, y0), arrowprops=arrow)
     for name, (x, y) in places.items():
         if isinstance(name, str):
             box = {"boxstyle": "round,pad=0.4", "facecolor": "#eaf3fa", "edgecolor": "#0072B2"}
@@ -122,3 +122,7 @@ def _arrow(axes: Axes, points: list[Place]) -> None:
     axes.plot(xs, ys, color="#777777", linewidth=1)
     arrow = {"arrowstyle": "-|>", "color": "#777777", "shrinkA": 0, "shrinkB": 0}
     axes.annotate("", through[-1], through[-2], arrowprops=arrow)
+
+
+if __name__ == "__main__":
+    draw_rulegraph(read_rulegraph(sys.argv[2:]), sys.argv[1])

@@ -63,11 +63,15 @@ def binarize(
 
 def _preprocess(work: str, made: Path, vocab_size: int, workers: int) -> None:
     """Run fairseq-preprocess in this process; its log goes to a file in `made` only."""
+    logging.getLogger("fairseq").setLevel(logging.WARNING)
     from fairseq import options
     from fairseq_cli import preprocess
 
+    from stackbert.text import dictionary
+
     preprocess.logger.propagate = False
-    arguments = ["--only-source", "--trainpref", f"{work}/train.txt"]
+    preprocess.logger.setLevel(logging.INFO)
+    arguments = ["--task", dictionary.TASK, "--only-source", "--trainpref", f"{work}/train.txt"]
     arguments += ["--validpref", f"{work}/valid.txt", "--destdir", str(made)]
     # one less than vocab_size: <mask> comes on top
     arguments += ["--nwordssrc", str(vocab_size - 1), "--padding-factor", "1"]

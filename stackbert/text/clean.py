@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import regex
-from sacremoses import MosesPunctNormalizer
+
+from stackbert.text import moses
 
 SHORTEST, LONGEST = 50, 1_000_000  # characters of a line that is kept
 FEWEST_LETTERS = 50  # ASCII letters of a line that is kept
@@ -15,10 +16,8 @@ _SPACES = re.compile(r"[\t ]+")
 _DOTS = re.compile(r"\.{4,}")
 _ASTERISK = re.compile(r"(?<!\S)\*(?=\w)")
 _CONTROL = regex.compile(r"\p{C}")
-_NOT_LETTERS = re.compile(r"[^A-Za-z]+")
+_NOT_LETTERS = bytes(byte for byte in range(256) if not chr(byte).isalpha() or byte > 127)
 _OPEN_END = re.compile(r"(?:[^\W_]|,)\Z")
-
-_normalizer = MosesPunctNormalizer(lang="en")
 
 
 def clean_line(line: str | bytes) -> str:
@@ -29,12 +28,16 @@ def clean_line(line: str | bytes) -> str:
     """
     if isinstance(line, bytes):
         line = line.decode("utf-8", "ignore")
-    line = _SPACES.sub(" ", line.rstrip("\r\n"))
-    line = _DOTS.sub("...", line)
+    line = line.rstrip("\r\n")
+    if "\t" in line or "  " in line:
+        line = _SPACES.sub(" ", line)
+    if "...." in line:
+        line = _DOTS.sub("...", line)
     line = line.replace("<<", "«").replace(">>", "»").replace(",,", ",").replace(",.", ".")
-    line = _ASTERISK.sub("", line)
-    line = _normalizer.normalize(line)
-    return _CONTROL.sub(" ", line).strip()
+    if "*" in line:
+        line = _ASTERISK.sub("", line)
+    line = moses.normalize(line)
+    return line if line.isprintable() else _CONTROL.sub(" ", line).strip()
 
 
 def join_broken(lines: Iterable[str]) -> Iterator[str]:
@@ -61,7 +64,7 @@ def rejection(line: str) -> str | None:
         return "too_short"
     if length > LONGEST:
         return "too_long"
-    letters = len(_NOT_LETTERS.sub("", line))
+    letters = len(line.encode("utf-8", "ignore").translate(None, _NOT_LETTERS))
     if letters < FEWEST_LETTERS:
         return "too_few_letters"
     if letters < LETTER_SHARE * length:

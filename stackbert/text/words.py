@@ -4,16 +4,15 @@ import re
 from collections.abc import Callable
 
 import sentencex
-from sacremoses import MosesTokenizer
 
 from stackbert.errors import UserError
+from stackbert.text import moses
 
 FEWEST_WORDS, MOST_WORDS = 5, 250  # of a sentence after joining
 END_COST = 5  # words; joining across the end of a sentence is a last resort
 SHORTEST, LONGEST = 20, 1_000_000  # characters of a line that is kept
 
 _WORD = re.compile(r"\w")
-_moses = MosesTokenizer(lang="en")
 
 
 def segmenter(name: str) -> Callable[[str], list[str]]:
@@ -36,7 +35,7 @@ def _with_words(segments: list[str]) -> list[str]:
 
 def tokenize(sentence: str) -> str:
     """Step 7: Moses' English tokenizer without escapes, then lower case; a space between words."""
-    return " ".join(_moses.tokenize(sentence, escape=False)).lower()
+    return " ".join(moses.tokenize(sentence)).lower()
 
 
 def join_short(sentences: list[str]) -> list[str]:
