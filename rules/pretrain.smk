@@ -42,6 +42,7 @@ rule stack:
         layers=lambda wildcards: stage_before(wildcards)["layers"],
         to_layers=lambda wildcards: stage_settings(wildcards)["layers"],
         operator=lambda wildcards: stage_settings(wildcards)["grow"],
+        seed=lambda wildcards: stage_settings(wildcards)["seed"],
     conda:
         "../envs/train.yaml"
     script:

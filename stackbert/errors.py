@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from stackbert.owner import owned
+
 
 class UserError(Exception):
     """Wrong input or configuration: one line with what was given, what was expected, what to do."""
@@ -18,7 +20,8 @@ def run_step(step: Callable[[], None], log: str, outputs: Iterable[str] = ()) ->
     `outputs` are named in the message of a failed write.
     """
     try:
-        step()
+        with owned(log):
+            step()
     except (UserError, OSError) as error:
         message = f"error: {_one_line(error, list(outputs))}"
         print(message, file=sys.stderr, flush=True)
@@ -36,6 +39,16 @@ def _one_line(error: Exception, outputs: list[str]) -> str:
     where = getattr(error, "filename", None) or ", ".join(outputs) or "an output"
     reason = getattr(error, "strerror", None) or error
     return f"{where}: {reason}. Free space or mend the folder, then run the same command again"
+
+
+def sync(path: str | Path) -> None:
+    """Have a file that another program wrote, and its name, on the disk."""
+    for item in (Path(path), Path(path).parent):
+        descriptor = os.open(item, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def write_atomic(path: str | Path, data: bytes | str) -> None:

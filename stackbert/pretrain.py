@@ -51,17 +51,24 @@ def train_stage(
 
 
 def grow_stage(
-    shallow: str, output: str, timing: str, layers: int, to_layers: int, operator: str
+    shallow: str,
+    output: str,
+    timing: str,
+    layers: int,
+    to_layers: int,
+    operator: str,
+    seed: int,
 ) -> None:
     """Grow the checkpoint `shallow` and write the weights the next stage starts from.
 
-    `timing` gets the seconds that growing took, as JSON: they count in the curve.
+    `seed` is for operators that draw. `timing` gets the seconds that growing took, as JSON: they
+    count in the curve.
     """
     started = time.time()
     state = load_checkpoint(shallow)["model"]
     if not {"encoder.tokens.weight", "encoder.segments.weight"} <= state.keys():
         raise UserError(f"{shallow} is of another architecture: train its stage again")
-    save_initial(output, grow(state, layers, to_layers, operator))
+    save_initial(output, grow(state, layers, to_layers, operator, seed))
     report = {"seconds": round(time.time() - started, 2), "operator": operator}
     write_atomic(timing, json.dumps(report | {"layers": layers, "to_layers": to_layers}) + "\n")
 

@@ -4,8 +4,10 @@ import csv
 import io
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 from stackbert.errors import write_atomic
 
@@ -29,7 +31,7 @@ class Curve:
     """Counts tokens, seconds and training loss of a stage and writes a row per validation.
 
     Seconds run from the start of the process and leave out validation, which is measurement. The
-    time of updates that an interruption lost is not in them.
+    time of updates that an interruption lost is not in them. Its state is part of a checkpoint.
     """
 
     def __init__(self, path: str) -> None:
@@ -39,19 +41,21 @@ class Curve:
         self.clock = float(os.environ.get(STARTED, time.time()))
         self.loss, self.weight = 0.0, 0
 
-    def resume(self, update: int) -> None:
-        """Take up the rows of an interrupted run that has done `update` updates."""
-        if update and self.path.exists():
-            with open(self.path, encoding="utf-8", newline="") as file:
-                table = list(csv.DictReader(file, delimiter="\t"))
-            kept = [row for row in table if int(row["update"]) <= update]
-            self.rows = [
-                Point(int(r["update"]), int(r["tokens"]), *(float(r[c]) for c in COLUMNS[2:]))
-                for r in kept
-            ]
-        if self.rows:
-            self.tokens = self.rows[-1].tokens
-            self.clock -= self.rows[-1].seconds
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of the curve, as plain values."""
+        return {
+            "rows": [astuple(row) for row in self.rows],
+            "tokens": self.tokens,
+            "seconds": time.time() - self.clock,
+            "loss": float(self.loss),
+            "weight": self.weight,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint's state; this process's start-up counts too."""
+        self.rows = [Point(*row) for row in state["rows"]]
+        self.tokens, self.loss, self.weight = (state[key] for key in ("tokens", "loss", "weight"))
+        self.clock -= state["seconds"]
 
     def add(self, tokens: int, loss: float, weight: int) -> None:
         """Count one update: its tokens, the sum of its MLM losses and of its masked tokens."""
@@ -63,20 +67,23 @@ class Curve:
         """Stop the clock: validation begins."""
         self._paused = time.time()
 
-    def point(self, update: int, valid_mlm_loss: float) -> None:
-        """Write a row for the validation that just ended, and let the clock run again."""
+    def point(self, update: int, valid_mlm_loss: float, write: bool = True) -> None:
+        """Add a row for the validation that just ended, and let the clock run again."""
         seconds = self._paused - self.clock
         train_loss = float(self.loss) / self.weight if self.weight else float("nan")
         self.rows.append(
             Point(update, self.tokens, round(seconds, 2), round(train_loss, 5), valid_mlm_loss)
         )
         self.loss, self.weight = 0.0, 0
-        self._write()
+        if write:
+            write_curve(self.path, self.rows)
         self.clock += time.time() - self._paused
 
-    def _write(self) -> None:
-        text = io.StringIO()
-        writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([getattr(row, column) for column in COLUMNS] for row in self.rows)
-        write_atomic(self.path, text.getvalue())
+
+def write_curve(path: str | Path, rows: Iterable[Point]) -> None:
+    """Write the table of one stage."""
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(astuple(row) for row in rows)
+    write_atomic(path, text.getvalue())

@@ -1,5 +1,6 @@
 """The fairseq task that pre-trains with MLM + NSP on `fairseq-preprocess --only-source` data."""
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,11 +12,15 @@ from fairseq.tasks import FairseqTask, register_task
 from omegaconf import II
 from torch import Tensor
 
-from stackbert.errors import UserError
+from stackbert.errors import UserError, sync
+from stackbert.fairseq_cli import DIVERGED
 from stackbert_fairseq.curve import Curve
 from stackbert_fairseq.masking import Masker
 from stackbert_fairseq.pairs import load_dictionary
 from stackbert_fairseq.pretrain_dataset import NextSentenceDataset
+from stackbert_fairseq.saving import Saving
+
+EXPLODED = 5  # times the loss of guessing at random, ln(types): no training comes back from there
 
 
 @dataclass
@@ -25,7 +30,9 @@ class PretrainConfig(FairseqDataclass):
     mask_probability: float = field(default=0.15, metadata={"help": "share of masked tokens"})
     valid_seed: int = field(default=1, metadata={"help": "seed of the fixed validation set"})
     curve: str = field(default="curve.tsv", metadata={"help": "table of the loss curve"})
+    save_minutes: float = field(default=0.0, metadata={"help": "save so often; 0: at updates only"})
     seed: int = II("common.seed")
+    rank: int = II("distributed_training.distributed_rank")
 
 
 @register_task("stackbert_pretrain", dataclass=PretrainConfig)
@@ -35,7 +42,9 @@ class PretrainTask(FairseqTask):
     def __init__(self, cfg: PretrainConfig, dictionary: Dictionary) -> None:
         super().__init__(cfg)
         self.dictionary = dictionary
+        self.first = cfg.rank == 0
         self.curve = Curve(cfg.curve)
+        self.saving = Saving(cfg.save_minutes)
         self.update: int | None = None  # updates done; None until the first step of this process
 
     @classmethod
@@ -66,11 +75,14 @@ class PretrainTask(FairseqTask):
         update_num: int,
         **kwargs: Any,
     ) -> tuple[Tensor, int, dict[str, Any]]:
-        """One batch of an update; the first one of a process takes up the curve."""
+        """One batch of an update; its log carries this process's wishes to save and to stop."""
         if self.update is None:
-            self.curve.resume(update_num)
+            self.saving.listen()
         self.update = update_num + 1
-        return super().train_step(sample, model, criterion, optimizer, update_num, **kwargs)
+        loss, size, log = super().train_step(
+            sample, model, criterion, optimizer, update_num, **kwargs
+        )
+        return loss, size, log | self.saving.wishes(self.first)
 
     def begin_valid_epoch(self, epoch: int, model: Any) -> None:
         """Validation is not training time."""
@@ -82,14 +94,35 @@ class PretrainTask(FairseqTask):
         if criterion.training:
             total = {
                 key: sum(log[key] for log in logging_outputs)
-                for key in ("ntokens", "mlm", "sample_size")
+                for key in ("ntokens", "mlm", "sample_size", "save", "stop")
             }
+            self._check(float(total["mlm"] / total["sample_size"]))
+            self.saving.decide(total["save"], total["stop"])
             self.curve.add(int(total["ntokens"]), total["mlm"], int(total["sample_size"]))
+
+    def _check(self, loss: float) -> None:
+        """Stop at a loss (nats per masked token) that no healthy training shows."""
+        limit = EXPLODED * math.log(len(self.dictionary))
+        if not loss < limit:
+            raise UserError(f"{DIVERGED} {loss:.4g} nats at update {self.update}, over {limit:.0f}")
 
     def post_validate(self, model: Any, stats: dict[str, Any], agg: Any) -> None:
         """Add a point to the curve."""
         if self.update is not None:
-            self.curve.point(self.update, float(stats["mlm_loss"]))
+            self.curve.point(self.update, float(stats["mlm_loss"]), write=self.first)
+
+    def get_checkpoint_dict(self) -> dict[str, Any]:
+        """The curve so far, which a checkpoint keeps in its extra state under the task's name."""
+        return {type(self).__name__: self.curve.state()}
+
+    def set_checkpoint_dict(self, state: dict[str, Any]) -> None:
+        """Take up the curve; fairseq calls it when it continues, not when a stage begins."""
+        self.curve.load(state)
+
+    def post_save(self, path: str, update: int) -> None:
+        """Have the checkpoint on the disk before the next one replaces its forerunner."""
+        sync(path)
+        self.saving.done()
 
     @property
     def source_dictionary(self) -> Dictionary:

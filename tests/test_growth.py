@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from stackbert.errors import UserError
-from stackbert.growth import check_growth, depth, grow
+from stackbert.growth import OPERATORS, check_growth, depth, grow
 from stackbert.model import Encoder, ModelConfig
 
 
@@ -48,10 +48,71 @@ def test_names_with_a_prefix_grow_too() -> None:
     assert depth(grow(state, 3, 6)) == 6
 
 
-@pytest.mark.parametrize(("layers", "to_layers"), [(3, 7), (3, 3), (6, 3)])
-def test_depth_that_is_no_larger_multiple_is_refused(layers: int, to_layers: int) -> None:
-    with pytest.raises(UserError, match=f"{layers} layers cannot grow to {to_layers}"):
-        grow(encoder(layers).state_dict(), layers, to_layers)
+DEPTHS = [(old, new) for old in (1, 2, 3, 4, 6) for new in range(1, 13)]
+REACHED = [
+    (operator, old, new)
+    for operator in OPERATORS
+    for old, new in DEPTHS
+    if OPERATORS[operator].allowed(old, new)
+]
+
+
+@pytest.mark.parametrize(("operator", "layers", "to_layers"), REACHED)
+def test_every_operator_fills_a_model_of_every_depth_it_reaches(
+    operator: str, layers: int, to_layers: int
+) -> None:
+    shallow = encoder(layers).state_dict()
+    deep = grow(shallow, layers, to_layers, operator)
+    loaded = encoder(to_layers, seed=1).load_state_dict(deep)
+    assert not loaded.missing_keys and not loaded.unexpected_keys
+    for name, tensor in shallow.items():
+        if not name.startswith("layers."):
+            assert torch.equal(deep[name], tensor)
+    pointers = [tensor.data_ptr() for tensor in [*deep.values(), *shallow.values()]]
+    assert len(set(pointers)) == len(pointers)  # no two share memory
+
+
+def source(operator: str, layers: int, to_layers: int) -> list[int]:
+    """Which shallow layer each deep one copies, read from a marked weight."""
+    state = encoder(layers).state_dict()
+    for layer in range(layers):
+        state[f"layers.{layer}.up.bias"].fill_(layer)
+    deep = grow(state, layers, to_layers, operator)
+    return [int(deep[f"layers.{layer}.up.bias"][0]) for layer in range(to_layers)]
+
+
+def test_which_layers_are_copied() -> None:
+    assert source("stack", 3, 6) == [0, 1, 2, 0, 1, 2]
+    assert source("stack", 2, 6) == [0, 1, 0, 1, 0, 1]
+    assert source("interpolate", 3, 6) == [0, 0, 1, 1, 2, 2]
+    assert source("interpolate", 2, 6) == [0, 0, 0, 1, 1, 1]
+    assert source("middle", 6, 9) == [0, 1, 2, 3, 1, 2, 3, 4, 5]
+    assert source("middle", 3, 6) == source("stack", 3, 6)
+
+
+@pytest.mark.parametrize("to_layers", [4, 6, 12])
+def test_identity_keeps_the_function(to_layers: int) -> None:
+    shallow, deep = encoder(3).eval(), encoder(to_layers, seed=1).eval()
+    deep.load_state_dict(grow(shallow.state_dict(), 3, to_layers, "identity", seed=5))
+    tokens = torch.randint(4, 50, (3, 9), generator=torch.Generator().manual_seed(0))
+    inputs = (tokens, torch.ones_like(tokens), torch.arange(27))
+    torch.testing.assert_close(deep.encode(*inputs), shallow.encode(*inputs), rtol=0, atol=1e-6)
+    # The new layers can learn: their inner weights are not zero, and draw from the seed.
+    again = grow(shallow.state_dict(), 3, to_layers, "identity", seed=5)
+    other = grow(shallow.state_dict(), 3, to_layers, "identity", seed=6)
+    new = f"layers.{to_layers - 1}.up.weight"
+    assert torch.equal(deep.state_dict()[new], again[new]) and again[new].abs().sum() > 0
+    assert not torch.equal(again[new], other[new])
+
+
+@pytest.mark.parametrize(
+    ("operator", "layers", "to_layers"),
+    [("stack", 3, 7), ("stack", 3, 3), ("interpolate", 6, 3), ("middle", 3, 7)],
+)
+def test_depth_out_of_reach_is_refused(operator: str, layers: int, to_layers: int) -> None:
+    message = f"{layers} layers cannot grow to {to_layers} by {operator}"
+    with pytest.raises(UserError, match=message):
+        grow(encoder(layers).state_dict(), layers, to_layers, operator)
 
 
 def test_unknown_operator_is_refused_with_the_known_ones() -> None:

@@ -98,8 +98,10 @@ def overlaid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
     merged = dict(base)
     for key, new in over.items():
         old = merged.get(key)
-        both = isinstance(old, Mapping) and isinstance(new, Mapping)
-        merged[key] = overlaid(old, new) if both else new
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            merged[key] = overlaid(old, new)
+        else:
+            merged[key] = new
     return merged
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, MaxNLocator
@@ -69,8 +68,9 @@ class _ScaledLocator(MaxNLocator):
         super().__init__(nbins=8, steps=[1, 2, 2.5, 5, 10])
         self.size = size
 
-    def tick_values(self, vmin: float, vmax: float) -> np.ndarray:
-        return np.asarray(super().tick_values(vmin / self.size, vmax / self.size)) * self.size
+    def tick_values(self, vmin: float, vmax: float) -> list[float]:
+        places = super().tick_values(vmin / self.size, vmax / self.size)
+        return [place * self.size for place in places]
 
 
 def _limits(axes: Axes, curves: Curves) -> None:

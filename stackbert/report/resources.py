@@ -9,14 +9,16 @@ from stackbert.errors import UserError
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words that suit their size: `4.2 s`, `3 min 20 s`, `5 h 12 min`."""
+    """Seconds in words that suit their size: `4.2 s`, `3 min 20 s`, `5 h 12 min`, `60 days`."""
     if seconds < 120:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 120:
         return f"{minutes} min {rest} s"
     hours, minutes = divmod(minutes, 60)
-    return f"{hours:,} h {minutes} min"
+    if hours < 1000:
+        return f"{hours} h {minutes} min"
+    return f"{round(hours / 24):,} days"
 
 
 def rule_times(paths: Sequence[str]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 
@@ -16,7 +17,7 @@ from stackbert.errors import write_atomic
 # Okabe and Ito's palette, told apart with every common colour blindness; black is left for targets.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-SETTINGS = {
+SETTINGS: Any = {
     "svg.hashsalt": "stackbert",  # without it every file gets other random ids
     "font.family": "DejaVu Sans",
     "font.size": 11,

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from fairseq.data import Dictionary
 from fairseq.tasks import LegacyFairseqTask, register_task
@@ -30,18 +31,20 @@ class LineDictionary(Dictionary):
         append_eos: bool = True,
         reverse_order: bool = False,
     ) -> torch.Tensor:
-        """Word ids [n], with </s> at the end; `consumer` hears only of unknown words."""
+        """Word ids [n], with </s> at the end; `consumer` hears only of lines with unknown words."""
         if add_if_not_exist or reverse_order:
             raise NotImplementedError("a finished dictionary encodes lines from left to right")
         words = line.split()
-        unknown = self.unk()
-        ids = [self.indices.get(word, unknown) for word in words]
-        if consumer is not None and unknown in ids:
+        try:
+            ids = list(map(self.indices.__getitem__, words))
+        except KeyError:
+            ids = list(map(self.index, words))
             for word, index in zip(words, ids, strict=True):
-                consumer(word, index)
+                if consumer is not None:
+                    consumer(word, index)
         if append_eos:
             ids.append(self.eos())
-        return torch.tensor(ids, dtype=torch.int)
+        return torch.from_numpy(np.array(ids, dtype=np.int32))
 
 
 @register_task(TASK)

@@ -6,35 +6,14 @@ the same bytes however many there are. Everything streams; no job holds its shar
 
 import json
 import os
-import sys
-import time
 from collections import Counter
 from pathlib import Path
 
 from stackbert.text import bpe, words
 from stackbert.text.clean import clean_document
 from stackbert.text.files import open_lines, replacing, shard_lines, write_json
+from stackbert.text.progress import Progress
 from stackbert.text.split import DUPLICATE, VALID, line_hash
-
-_REPORT_EVERY = 10.0  # seconds
-
-
-class _Progress:
-    """Says every ten seconds how far a job is and when it will end."""
-
-    def __init__(self, step: str, total: int) -> None:
-        self._step, self._total, self._done = step, max(1, total), 0
-        self._started = self._told = time.monotonic()
-
-    def add(self, amount: int) -> None:
-        self._done += amount
-        now = time.monotonic()
-        if now - self._told > _REPORT_EVERY:
-            self._told = now
-            share = min(1.0, self._done / self._total)
-            left = (now - self._started) * (1 - share) / share
-            message = f"{self._step}: {100 * share:.0f} %, {left:.0f} s left"
-            print(message, file=sys.stderr, flush=True)
 
 
 def clean_shard(
@@ -47,7 +26,7 @@ def clean_shard(
 ) -> None:
     """Steps 2 to 4 but for repeated lines: documents -> kept lines and their hashes, in order."""
     counts: Counter[str] = Counter(documents=0, lines_read=0, lines_kept=0)
-    progress = _Progress("clean", os.path.getsize(text) // shards)
+    progress = Progress("clean", os.path.getsize(text) // shards)
     with replacing(lines) as out, replacing(hashes, "wb") as marks:
         for document in shard_lines(text, shard, shards):
             counts["documents"] += 1
@@ -76,7 +55,7 @@ def tokenize_shard(
     segment = words.segmenter(segmenter)
     counts: Counter[str] = Counter(sentences=0, words=0)
     table_counts: Counter[str] = Counter()
-    progress = _Progress("tokenize", os.path.getsize(lines))
+    progress = Progress("tokenize", os.path.getsize(lines))
     with (
         open_lines(lines) as file,
         open(flags, "rb") as fates,
@@ -109,7 +88,7 @@ def encode_shard(
 ) -> None:
     """Step 8, second half: tokenized lines -> the same lines in pieces with `@@ ` joints."""
     encode = bpe.Encoder(codes)
-    progress = _Progress("apply_bpe", os.path.getsize(train) + os.path.getsize(valid))
+    progress = Progress("apply_bpe", os.path.getsize(train) + os.path.getsize(valid))
     for source, target in ((train, train_out), (valid, valid_out)):
         with open_lines(source) as file, replacing(target) as out:
             for line in file:

@@ -35,7 +35,7 @@ def _with_words(segments: list[str]) -> list[str]:
 
 def tokenize(sentence: str) -> str:
     """Step 7: Moses' English tokenizer without escapes, then lower case; a space between words."""
-    return " ".join(moses.tokenize(sentence)).lower()
+    return moses.tokenize(sentence).lower()
 
 
 def join_short(sentences: list[str]) -> list[str]:

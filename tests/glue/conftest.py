@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from fairseq import checkpoint_utils
 from fairseq_cli import train as fairseq_train_module
 from glue_helpers import SETTINGS, WORDS, make_checkpoint
 
@@ -37,7 +39,10 @@ def run(
 ) -> Callable[..., dict[str, Path]]:
     """Fine-tune with the real fairseq-train, but in this process: its import takes seconds."""
 
+    torch.set_num_threads(1)  # as the runs of the workflow; more threads only wait for each other
+
     def in_process(arguments: Sequence[str], *_: Any) -> None:
+        vars(checkpoint_utils.save_checkpoint).clear()  # fairseq keeps the best score there
         monkeypatch.setattr(sys, "argv", ["fairseq-train", *arguments])
         fairseq_train_module.cli_main()
 

@@ -157,7 +157,7 @@ def test_rolling_checkpoint_of_other_settings_is_not_continued(
 
 def test_growing_and_the_joined_curve(data: Path, trained: Path, tmp_path: Path) -> None:
     grown, timing = tmp_path / "grown.pt", tmp_path / "growth.json"
-    grow_stage(str(trained), str(grown), str(timing), 1, 2, "stack")
+    grow_stage(str(trained), str(grown), str(timing), 1, 2, "stack", 1)
     stage = {"layers": 2, "updates": 10, "lr": [[0, 1e-3], [10, 1e-3]], "seed": 2, "grow": "stack"}
     output = tmp_path / "checkpoint.pt"
     train_stage(CONFIG, stage, str(data), str(grown), str(output), str(tmp_path / "log"), "test")
@@ -184,7 +184,9 @@ def test_truncated_checkpoint_is_refused(trained: Path, tmp_path: Path, cut: int
     torn = tmp_path / "torn.pt"
     torn.write_bytes(trained.read_bytes()[:cut])
     with pytest.raises(UserError, match=r"torn\.pt is truncated or no checkpoint"):
-        grow_stage(str(torn), str(tmp_path / "grown.pt"), str(tmp_path / "t.json"), 1, 2, "stack")
+        grow_stage(
+            str(torn), str(tmp_path / "grown.pt"), str(tmp_path / "t.json"), 1, 2, "stack", 1
+        )
     assert not (tmp_path / "grown.pt").exists()
 
 
@@ -194,7 +196,7 @@ def test_missing_and_foreign_checkpoints_are_refused(tmp_path: Path) -> None:
     torch.save({"model": {"layers.0.weight": torch.zeros(1)}}, tmp_path / "foreign.pt")
     with pytest.raises(UserError, match="another architecture"):
         grow_stage(
-            str(tmp_path / "foreign.pt"), str(tmp_path / "g"), str(tmp_path / "t"), 1, 2, "stack"
+            str(tmp_path / "foreign.pt"), str(tmp_path / "g"), str(tmp_path / "t"), 1, 2, "stack", 1
         )
 
 

@@ -9,6 +9,7 @@ run_step(
         snakemake.params.layers,
         snakemake.params.to_layers,
         snakemake.params.operator,
+        snakemake.params.seed,
     ),
     snakemake.log[0],
     snakemake.output,

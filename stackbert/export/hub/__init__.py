@@ -1,0 +1,1 @@
+"""The three files that transformers looks for; they are exported with the code they import."""
