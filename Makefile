@@ -1,10 +1,12 @@
 # make run    the whole pipeline and report.html       make test   every test
 # make plan   what a run would take, before it         make lint, make format, make clean
+# make watch  a live view of a run, from a second terminal
 # make docs   docs/config.md and docs/rules.svg from the schema and the rules
 PYTHON ?= python3
 CORES ?= all
-# Further arguments of snakemake, such as ARGS="--configfile config.yaml configs/bert_base.yaml".
+# Further arguments of snakemake, such as ARGS="--configfile configs/bert_base.yaml".
 ARGS ?=
+QUOTED_ARGS = '$(subst ','\'',$(ARGS))'
 REPORT ?= report.html
 
 VENV := .venv
@@ -17,18 +19,20 @@ IMPORTS := torch, fairseq, subword_nmt, sacremoses, sentencex, wikiextractor, pa
 SMK := Snakefile rules/*.smk
 
 .DEFAULT_GOAL := run
-.PHONY: run report test plan docs lint format clean
+.PHONY: run report test plan watch docs lint format clean
 
 run: $(VENV)/.ready
 	$(SNAKEMAKE) --cores $(CORES) $(ARGS)
 	@$(MAKE) --no-print-directory report
 
-# A report is written anew only after a job, a caption or the template changed.
+# A report is written anew only after a job, a caption or the arguments changed.
 report: $(VENV)/.ready
-	@if [ -e "$(REPORT)" ] && [ -z "$$(find .snakemake/metadata workflow/report stackbert/report \
-	    -newer "$(REPORT)" -print -quit)" ]; then echo "$(REPORT) is up to date."; else \
+	@if [ -e "$(REPORT)" ] && [ "$$(cat .snakemake/report.args 2>/dev/null)" = $(QUOTED_ARGS) ] && \
+	    [ -z "$$(find .snakemake/metadata workflow/report \
+	      -type f -newer "$(REPORT)" -print -quit)" ]; then echo "$(REPORT) is up to date."; else \
 	  $(SNAKEMAKE) --report .snakemake/report.html $(ARGS) && \
-	  mv -f .snakemake/report.html "$(REPORT)" && echo "Wrote $(REPORT)."; fi
+	  mv -f .snakemake/report.html "$(REPORT)" && \
+	  printf '%s\n' $(QUOTED_ARGS) > .snakemake/report.args && echo "Wrote $(REPORT)."; fi
 
 test: $(VENV)/.test-ready
 	$(IN_VENV) python -m pytest
@@ -46,6 +50,9 @@ format: $(VENV)/.test-ready
 	$(IN_VENV) ruff check --fix .
 	$(IN_VENV) ruff format .
 	$(IN_VENV) snakefmt $(SMK)
+
+watch: $(VENV)/.ready
+	@$(IN_VENV) python -m stackbert.report.watch $(ARGS)
 
 docs: $(VENV)/.ready
 	$(IN_VENV) python -m stackbert.report.config_doc
@@ -66,6 +73,17 @@ $(VENV)/.ready: requirements.lock
 	$(VENV)/bin/python -c "import logging; logging.disable(); import $(IMPORTS)"
 	@touch $@
 
-$(VENV)/.test-ready: $(VENV)/.ready requirements-test.lock
-	$(PIP) --no-deps -r requirements-test.lock
+$(VENV)/.test-ready: $(VENV)/.ready requirements-test.lock requirements-export.lock
+	$(PIP) --no-deps -r requirements-test.lock -r requirements-export.lock
 	@touch $@
+
+# Faults alone, with more kills than in `make test`: make test-faults KILLS=20
+KILLS ?= 3
+test-faults: $(VENV)/.test-ready
+	$(IN_VENV) KILLS=$(KILLS) python -m pytest tests/faults
+
+# A real Slurm on this machine, installed if it is missing (root, Debian or Ubuntu), and its tests.
+test-slurm: $(VENV)/.test-ready
+	bash tests/slurm/slurm.sh install
+	$(IN_VENV) python -m pytest tests/slurm
+.PHONY: test-faults test-slurm

@@ -25,10 +25,31 @@ include: "rules/binarize.smk"
 include: "rules/pretrain.smk"
 include: "rules/glue.smk"
 include: "rules/report.smk"
+include: "rules/export.smk"
+
+
+# On a cluster these run on the login node: compute nodes often reach no network, and the others take
+# a few seconds each.
+localrules:
+    download_dump,
+    glue_download,
+    corpus_table,
+    curve,
+    glue_grid_choice,
+    glue_table,
+    glue_paper,
+    glue_submission_files,
+    glue_submission,
+    loss_report,
+    glue_report,
+    corpus_report,
+    resources_report,
+    rulegraph_report,
+    reproducibility_report,
 
 
 onerror:
-    print(*failures.summary(log), sep="\n", file=sys.stderr)
+    print(*failures.summary(log[0]), sep="\n", file=sys.stderr)
 
 
 rule all:

@@ -21,7 +21,8 @@ rule binarize:
         "../envs/train.yaml"
     threads: 2
     resources:
-        mem_mb=2000,
+        # fairseq keeps the length of every line
+        mem_mb=lambda wildcards, input: 1500 + int(0.2 * input.size_mb),
         runtime=1440,
     params:
         version=VERSION["binarize"],
@@ -33,6 +34,7 @@ rule binarize:
 rule corpus_table:
     input:
         extract=rules.extract.output.counts,
+        books=[rules.read_books.output.counts] if BOOKS else [],
         clean=gather.shards(f"{RESULTS}/corpus/counts/clean/{{scatteritem}}.json"),
         split=rules.split.output.counts,
         tokenize=gather.shards(f"{RESULTS}/corpus/counts/tokenize/{{scatteritem}}.json"),

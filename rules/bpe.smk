@@ -12,7 +12,8 @@ rule learn_bpe:
         "../envs/text.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        # about 1.3 kB for each different word, which takes some 12 bytes of the table
+        mem_mb=lambda wildcards, input: 1000 + int(120 * input.size_mb),
         runtime=1440,
     params:
         version=VERSION["learn_bpe"],

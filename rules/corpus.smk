@@ -3,6 +3,10 @@ scattergather:
     shards=config["corpus"]["shards"],
 
 
+# The books' text, if there are any; it follows the articles.
+BOOKS = [f"{RESULTS}/corpus/books.jsonl"] if config["corpus"].get("books") else []
+
+
 rule download_dump:
     input:
         # a user's own file, so that a newer one is noticed; if it is missing the script says so
@@ -44,7 +48,7 @@ rule extract:
         "../envs/text.yaml"
     threads: 4
     resources:
-        mem_mb=2000,
+        mem_mb=16000 if config["corpus"]["templates"] else 2000,
         runtime=2880,
     params:
         version=VERSION["extract"],
@@ -53,9 +57,35 @@ rule extract:
         "../workflow/scripts/extract.py"
 
 
+rule read_books:
+    input:
+        folders=[
+            path for path in config["corpus"].get("books", []) if os.path.exists(path)
+        ],
+    output:
+        text=temp(f"{RESULTS}/corpus/books.jsonl"),
+        skipped=f"{RESULTS}/tables/skipped_books.tsv",
+        counts=temp(f"{RESULTS}/corpus/counts/books.json"),
+    log:
+        f"{RESULTS}/logs/read_books/read.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/read_books/read.tsv"
+    conda:
+        "../envs/text.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=1440,
+    params:
+        version=VERSION["read_books"],
+        folders=config["corpus"].get("books", []),
+    script:
+        "../workflow/scripts/read_books.py"
+
+
 rule clean:
     input:
-        text=rules.extract.output.text,
+        texts=[rules.extract.output.text, *BOOKS],
     output:
         lines=temp(f"{RESULTS}/corpus/clean/{{scatteritem}}.txt"),
         hashes=temp(f"{RESULTS}/corpus/clean/{{scatteritem}}.hashes"),
@@ -88,7 +118,7 @@ rule split:
         "../envs/text.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=config["corpus"].get("memory_mb", 1000),
         runtime=120,
     params:
         version=VERSION["split"],

@@ -11,7 +11,7 @@ rule train_stage:
         f"{RESULTS}/logs/train_stage/{{recipe}}.{{stage}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/train_stage/{{recipe}}.{{stage}}.tsv"
-    threads: config["threads"]
+    threads: config["threads"] * config["pretrain"]["devices"]
     resources:
         mem_mb=2000,
         runtime=1440,

@@ -59,6 +59,7 @@ rule loss_report:
 rule glue_report:
     input:
         table=rules.glue_table.output[0],
+        paper=rules.glue_paper.output[0],
     output:
         figure=report(
             f"{RESULTS}/figures/glue.svg",
@@ -91,6 +92,12 @@ rule corpus_report:
     input:
         table=rules.corpus_table.output.table,
     output:
+        figure=report(
+            f"{RESULTS}/figures/corpus.svg",
+            caption="../workflow/report/corpus_lines.rst",
+            category="Corpus",
+            labels={"what": "What became of the lines"},
+        ),
         page=report(
             f"{RESULTS}/tables/corpus.html",
             caption="../workflow/report/corpus.rst",
@@ -114,7 +121,12 @@ rule corpus_report:
 rule resources_report:
     input:
         benchmarks=benchmark_files(
-            [str(rule.benchmark) for rule in workflow.rules if rule.benchmark], config
+            {
+                rule.name: str(rule.benchmark)
+                for rule in workflow.rules
+                if rule.benchmark
+            },
+            config,
         ),
     output:
         figure=report(

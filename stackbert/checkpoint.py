@@ -2,7 +2,6 @@
 
 import argparse
 import io
-import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,21 +13,21 @@ from stackbert.errors import UserError, write_atomic
 
 Checkpoint = dict[str, Any]
 
-_BROKEN = (RuntimeError, EOFError, ValueError, zipfile.BadZipFile, pickle.UnpicklingError)
-
-
 def load_checkpoint(path: str | Path) -> Checkpoint:
     """Load a checkpoint of fairseq without running code from it.
 
-    Raises UserError if the file is missing, truncated or no checkpoint of a model.
+    Raises UserError if the file is missing, truncated, damaged or no checkpoint of a model.
     """
     try:
+        _check_archive(path)
         # argparse.Namespace is the one class of fairseq's checkpoints that is no plain value.
         with torch.serialization.safe_globals([argparse.Namespace]):
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(f"{path} is missing: train its stage again (run snakemake)") from None
-    except _BROKEN as error:
+    except OSError:
+        raise
+    except Exception as error:  # what unpickling damaged bytes can raise is not listed anywhere
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(
             f"{path} is truncated or no checkpoint ({reason}): delete it and run snakemake again"
@@ -36,6 +35,17 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("model"), dict):
         raise UserError(f"{path} holds no model: delete it and run snakemake again")
     return checkpoint
+
+
+def _check_archive(path: str | Path) -> None:
+    """Refuse what torch.save did not write whole; torch itself looks at no checksum."""
+    with zipfile.ZipFile(path) as archive:
+        packed = [entry for entry in archive.infolist() if entry.compress_type]
+        if packed:  # torch.save packs nothing; a small file could unpack to any size
+            raise zipfile.BadZipFile(f"entry {packed[0].filename} is compressed")
+        damaged = archive.testzip()
+    if damaged:
+        raise zipfile.BadZipFile(f"wrong checksum of {damaged}")
 
 
 def updates_done(checkpoint: Checkpoint) -> int:

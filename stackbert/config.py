@@ -94,11 +94,12 @@ def _check_sizes(config: Config) -> None:
     model, pretrain = config["model"], config["pretrain"]
     if model["width"] % (2 * model["heads"]):
         _refuse("model.width", model["width"], f"a multiple of 2 x heads ({2 * model['heads']})")
-    if pretrain["tokens_per_update"] % pretrain["tokens_per_batch"]:
+    together = pretrain["tokens_per_batch"] * pretrain["devices"]
+    if pretrain["tokens_per_update"] % together:
         _refuse(
             "pretrain.tokens_per_update",
             pretrain["tokens_per_update"],
-            f"a multiple of pretrain.tokens_per_batch ({pretrain['tokens_per_batch']})",
+            f"a multiple of pretrain.tokens_per_batch x pretrain.devices ({together})",
         )
     if pretrain["max_positions"] > pretrain["tokens_per_batch"]:
         _refuse(

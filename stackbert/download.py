@@ -85,9 +85,10 @@ def fetch_url(
     """Download the first of `urls` (one file and its mirrors) that answers whole and unaltered.
 
     An interrupted download goes on where it stopped, in this call or in a later one, from the file
-    `target`.part. `attempts` is how often in a row one URL may fail without any progress, `pause`
-    (seconds, doubled each time) the wait between two, `checksums` the URL of a list in the format
-    of sha1sum or sha256sum that names the file. Raises UserError with each URL and its reason.
+    `target`.part, if the server shows that its file is the same or a checksum will. `attempts` is
+    how often in a row one URL may fail without any progress, `pause` (seconds, doubled each time)
+    the wait between two, `checksums` the URL of a list in the format of sha1sum or sha256sum that
+    names the file. Raises UserError with each URL and its reason.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -96,8 +97,7 @@ def fetch_url(
     for url in urls:
         try:
             digest = sha256 or (checksums and _listed_digest(checksums, url, timeout)) or None
-            _download(url, part, attempts, pause, timeout)
-            _check(part, digest, url)
+            _download_checked(url, part, digest, attempts, pause, timeout)
         except (_Failed, UserError) as failure:
             reasons.append(f"{url}: {failure}" if isinstance(failure, _Failed) else str(failure))
             _report(reasons[-1])
@@ -185,15 +185,33 @@ def _listed_digest(checksums: str, url: str, timeout: float) -> str:
     return found.pop()
 
 
-def _download(url: str, part: Path, attempts: int, pause: float, timeout: float) -> None:
-    """Fill `part` with the whole of `url`; raise _Failed with the reason of the last attempt."""
-    failures, furthest = 0, part.stat().st_size if part.exists() else 0
+def _download_checked(
+    url: str, part: Path, digest: str | None, attempts: int, pause: float, timeout: float
+) -> None:
+    """Fill `part` with `url` and check it; if pieces do not fit, once more in one go."""
+    pieced = _download(url, part, digest is not None, attempts, pause, timeout)
+    try:
+        _check(part, digest, url)
+    except UserError as error:
+        if not pieced:
+            raise
+        _report(f"{error}; again from the start")
+        _download(url, part, False, attempts, pause, timeout)
+        _check(part, digest, url)
+
+
+def _download(
+    url: str, part: Path, checkable: bool, attempts: int, pause: float, timeout: float
+) -> bool:
+    """Fill `part` with all of `url`; true if in pieces. Raise _Failed with the last reason."""
+    failures, furthest, pieced = 0, _size(part), False
     while True:
         try:
-            _attempt(url, part, timeout)
-            return
+            pieced |= _size(part) > 0
+            _attempt(url, part, checkable, timeout)
+            return pieced
         except _Again as error:
-            size = part.stat().st_size if part.exists() else 0
+            size = _size(part)
             failures = 1 if size > furthest else failures + 1
             furthest = max(furthest, size)
             if failures >= attempts:
@@ -203,12 +221,15 @@ def _download(url: str, part: Path, attempts: int, pause: float, timeout: float)
             time.sleep(min(wait, _LONGEST_PAUSE))
 
 
-def _attempt(url: str, part: Path, timeout: float) -> None:
+def _attempt(url: str, part: Path, checkable: bool, timeout: float) -> None:
     """Ask once for what `part` lacks of `url` and append it."""
-    offset, validator = _resumable(url, part)
+    validator = _validator(url, part)
+    offset = _size(part) if validator or checkable else 0
     headers = {"User-Agent": "stackbert", "Accept-Encoding": "identity"}
     if offset:
-        headers |= {"Range": f"bytes={offset}-", "If-Range": validator}
+        headers["Range"] = f"bytes={offset}-"
+        if validator:
+            headers["If-Range"] = validator
     try:
         with urllib.request.urlopen(
             urllib.request.Request(url, headers=headers), timeout=timeout
@@ -257,15 +278,17 @@ def _receive(url: str, response: HTTPResponse, part: Path, offset: int) -> None:
         raise _Again(f"the connection ended after {done} of {total} bytes")
 
 
-def _resumable(url: str, part: Path) -> tuple[int, str]:
-    """Bytes of `url` already in `part`, and the validator that shows the file to be the same."""
-    size = part.stat().st_size if part.exists() else 0
+def _validator(url: str, part: Path) -> str:
+    """What the server called the version of `url` that `part` holds the beginning of, if known."""
     known = _validator_file(part)
-    if size and known.exists():
+    if _size(part) and known.exists():
         source, _, validator = known.read_text(encoding="utf-8").strip().partition("\n")
-        if source == url and validator:
-            return size, validator
-    return 0, ""
+        return validator if source == url else ""
+    return ""
+
+
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
 
 
 def _validator_file(part: Path) -> Path:

@@ -1,5 +1,6 @@
 """The one exception for what a user can mend, and how a rule's script reports it."""
 
+import glob
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -21,6 +22,7 @@ def run_step(step: Callable[[], None], log: str, outputs: Iterable[str] = ()) ->
     """
     try:
         with owned(log):
+            _sweep(outputs)
             step()
     except (UserError, OSError) as error:
         message = f"error: {_one_line(error, list(outputs))}"
@@ -31,6 +33,13 @@ def run_step(step: Callable[[], None], log: str, outputs: Iterable[str] = ()) ->
         except OSError:  # the log's disk may be the full one; the line above was printed
             pass
         sys.exit(1)
+
+
+def _sweep(outputs: Iterable[str]) -> None:
+    """Remove the temporary files that an earlier, killed job of the same step left behind."""
+    for output in map(Path, outputs):
+        for stale in output.parent.glob(f"{glob.escape(output.name)}.*.tmp"):
+            stale.unlink(missing_ok=True)
 
 
 def _one_line(error: Exception, outputs: list[str]) -> str:

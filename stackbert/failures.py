@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 
 _FAILED = re.compile(r"^Error in rule (\w+):\n((?:    .*\n?)*)", re.MULTILINE)
-_LOG = re.compile(r"^    log: (\S+)", re.MULTILINE)
+_LOG = re.compile(r"^    log: ([^\s,]+)", re.MULTILINE)
+_JOB = re.compile(r"^    jobid: (\d+)", re.MULTILINE)
+_FINISHED = re.compile(r"^Finished jobid: (\d+)", re.MULTILINE)
 
 
 def summary(snakemake_log: str) -> list[str]:
@@ -13,8 +15,10 @@ def summary(snakemake_log: str) -> list[str]:
     `snakemake_log` is the log file that snakemake writes about itself.
     """
     text = Path(snakemake_log).read_text(encoding="utf-8", errors="replace")
-    lines = []
+    lines, finished = [], set(_FINISHED.findall(text))  # in the end, by a retry
     for rule, block in dict(_FAILED.findall(text)).items():
+        if (job := _JOB.search(block)) and job[1] in finished:
+            continue
         log = match[1] if (match := _LOG.search(block)) else None
         lines.append(f"{rule} failed: {_cause(log)}" + (f" (log: {log})" if log else ""))
     if lines:

@@ -2,17 +2,27 @@
 
 import json
 import os
+import re
+import shlex
+import signal
 import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from stackbert.errors import UserError
+from stackbert.owner import inherited
 
 PLUGIN = Path(__file__).parent.parent / "stackbert_fairseq"
+DIVERGED = "the loss has exploded:"  # how the plug-in's last line begins when it stops by itself
+
+
+class Diverged(UserError):
+    """The loss is no longer a finite or a sensible number."""
 
 
 def has_cuda(device: str) -> bool:
@@ -39,23 +49,28 @@ def fairseq_train(
     name: str,
     threads: int,
     progress: Callable[[dict[str, Any]], str | None],
+    processes: int = 1,
+    mpi: str | None = None,
 ) -> None:
     """Run fairseq-train with `arguments`; print `progress` of every logged interval.
 
-    `progress` turns one logged interval into a line, or None for no line. Raises UserError, naming
-    the log, if training fails.
+    `progress` turns one logged interval into a line, or None for no line. Several `processes` are
+    started by torchrun, or by `mpi` (such as srun, for several nodes). SIGTERM, SIGINT and SIGUSR1
+    are passed on to them and waited for. Raises UserError, naming the log, if training fails or is
+    stopped, Diverged if its loss exploded.
     """
-    command = [sys.executable, "-m", "fairseq_cli.train", *arguments]
+    command = [*_starter(processes, mpi), "-m", "stackbert_fairseq.train", *arguments]
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
         "STACKBERT_STARTED": str(time.time()),
+        "STACKBERT_PROCESSES": str(processes),
         "PYTHONUNBUFFERED": "1",
     }
-    tail: deque[str] = deque(maxlen=60)
+    tail: deque[str] = deque(maxlen=200)
     with open(log, "a", encoding="utf-8") as file:
-        file.write(f"$ {' '.join(command)}\n")
+        file.write(f"$ {shlex.join(command)}\n")
         file.flush()
         process = subprocess.Popen(
             command,
@@ -65,19 +80,54 @@ def fairseq_train(
             text=True,
             encoding="utf-8",
             errors="replace",
+            pass_fds=inherited(),
         )
-        try:
+        with _passing_signals(process, bool(mpi)) as received:
             for line in process.stdout or ():
                 file.write(line)
                 tail.append(line)
                 _show(line, name, progress)
-        except BaseException:
-            process.terminate()
-            raise
-        finally:
             code = process.wait()
+    if received:
+        number = signal.Signals(received[0]).name
+        raise UserError(f"{name} was stopped by {number}; run the same command again to continue")
     if code:
-        raise UserError(f"{name} stopped: {_cause(code, ''.join(tail))}. Log: {log}")
+        text = "".join(tail)
+        error = Diverged if _diverged(text) else UserError
+        raise error(f"{name} stopped: {_cause(code, text)}. Log: {log}")
+
+
+def _starter(processes: int, mpi: str | None) -> list[str]:
+    """What starts the training processes."""
+    if processes > 1 and mpi:
+        return [*shlex.split(mpi), f"--ntasks={processes}", sys.executable]
+    if processes > 1:
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        return [*torchrun, f"--nproc-per-node={processes}"]
+    return [sys.executable]
+
+
+@contextmanager
+def _passing_signals(process: subprocess.Popen[str], mpi: bool) -> Iterator[list[int]]:
+    """Tell the training to stop when this process is told to; yields the signals so far."""
+    received: list[int] = []
+
+    def pass_on(number: int, _: Any) -> None:
+        received.append(number)
+        # srun passes SIGUSR1 on but kills its processes at SIGTERM; torchrun passes SIGTERM on.
+        process.send_signal(signal.SIGUSR1 if mpi else signal.SIGTERM)
+
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+    before = {number: signal.signal(number, pass_on) for number in numbers}
+    try:
+        yield received
+    except BaseException:
+        process.terminate()
+        raise
+    finally:
+        process.wait()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _show(line: str, name: str, progress: Callable[[dict[str, Any]], str | None]) -> None:
@@ -88,8 +138,15 @@ def _show(line: str, name: str, progress: Callable[[dict[str, Any]], str | None]
             print(f"{name}: {text}", file=sys.stderr, flush=True)
 
 
+def _diverged(tail: str) -> bool:
+    marks = (DIVERGED, "gradients are Nan/Inf", "Minimum loss scale reached")
+    return any(mark in tail for mark in marks)
+
+
 def _cause(code: int, tail: str) -> str:
-    if "gradients are Nan/Inf" in tail or "Minimum loss scale reached" in tail:
+    if found := re.search(f"{DIVERGED} .*", tail):
+        return f"{found[0]}; lower the learning rate (lr) of this stage"
+    if _diverged(tail):
         return "the loss is no longer a finite number; lower the learning rate (lr) of this stage"
     if "out of memory" in tail.lower() or "can't allocate memory" in tail.lower():
         return "out of memory; lower pretrain.tokens_per_batch (the update stays the same size)"

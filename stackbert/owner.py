@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,8 +56,9 @@ def _take(path: Path) -> IO[str]:
             _stop_owner(file)
             while not _locked(file):
                 time.sleep(0.2)
-        if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
-            break
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                break
         file.close()
     file.truncate(0)
     me = {"host": socket.gethostname(), "pid": os.getpid(), "slurm": os.environ.get("SLURM_JOB_ID")}
@@ -89,7 +90,5 @@ def _stop_owner(file: IO[str]) -> None:
     if job and job != os.environ.get("SLURM_JOB_ID"):
         subprocess.run(["scancel", job], check=False)
     elif owner["host"] == socket.gethostname():
-        try:
+        with suppress(ProcessLookupError):  # dead, but its child still saves
             os.kill(owner["pid"], signal.SIGTERM)
-        except ProcessLookupError:  # its child, which it has told to stop, still saves
-            pass

@@ -2,32 +2,47 @@
 
 import json
 import os
+import re
 import shutil
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from stackbert.checkpoint import load_checkpoint, save_initial, updates_done
 from stackbert.errors import UserError, write_atomic
-from stackbert.fairseq_cli import clock, common_arguments, fairseq_train
+from stackbert.fairseq_cli import Diverged, clock, common_arguments, fairseq_train
 from stackbert.growth import depth, grow
+from stackbert.stage_curve import write_stage_curve
 
 LAST = "checkpoint_last.pt"
+DIVERGED_MARK = "diverged.txt"
 NEVER = str(10**9)  # an interval that no run reaches
 
 Config = Mapping[str, Any]
 
 
 def train_stage(
-    config: Config, stage: Config, data: str, init: str | None, output: str, log: str, name: str
+    config: Config,
+    stage: Config,
+    data: str,
+    init: str | None,
+    output: str,
+    log: str,
+    name: str,
+    save_minutes: float = 0,
+    mpi: str | None = None,
 ) -> None:
     """Train one stage on the binarized `data` and leave its checkpoint at `output`.
 
     `init` holds the weights to start from (None: random). `config` has the keys `model`,
-    `pretrain`, `seed`, `threads` and `device`. Rolling checkpoints lie beside the output, and an
-    interrupted run of the same stage goes on from the last whole one.
+    `pretrain`, `seed`, `threads` and `device`. Rolling checkpoints lie beside the output, written
+    at `pretrain.checkpoint_every`, every `save_minutes` (0: not) and before a stop by a signal; an
+    interrupted run of the same stage goes on from the last whole one. `mpi` starts the processes
+    of `pretrain.devices` on several nodes. Raises UserError, and on every later call for the same
+    stage, if the loss explodes.
     """
     folder = Path(output).parent
     rolling = folder / "rolling"
@@ -36,16 +51,24 @@ def train_stage(
     print(f"{name}: {done} of {stage['updates']} updates done", file=sys.stderr, flush=True)
     if done < stage["updates"]:
         arguments = _arguments(config, stage, data, str(rolling))
+        arguments += ["--save-minutes", str(save_minutes)]
         if init and not done:
             _check_initial(init, config, stage)
             arguments += ["--finetune-from-model", init]
-        fairseq_train(arguments, log, name, config["threads"], _progress(stage["updates"]))
+        progress, devices = _progress(stage["updates"]), config["pretrain"].get("devices", 1)
+        try:
+            fairseq_train(arguments, log, name, config["threads"], progress, devices, mpi)
+        except Diverged as error:
+            _keep_good(rolling, str(error))
+            raise
     result = load_checkpoint(rolling / LAST)
     if updates_done(result) != stage["updates"]:
         raise UserError(
             f"{name} ended after {updates_done(result)} of {stage['updates']} updates: see {log}"
         )
-    os.replace(rolling / "curve.tsv", folder / "curve.tsv")
+    # From the checkpoint, so that a kill between the following lines loses nothing.
+    rows = result["extra_state"]["PretrainTask"]["rows"]
+    write_stage_curve(folder / "curve.tsv", rows)
     os.replace(rolling / LAST, output)
     shutil.rmtree(rolling)
 
@@ -75,8 +98,9 @@ def grow_stage(
 
 def _arguments(config: Config, stage: Config, data: str, rolling: str) -> list[str]:
     model, pretrain = config["model"], config["pretrain"]
-    # tokens per update = tokens per batch x accumulated batches (x devices)
-    accumulate = pretrain["tokens_per_update"] // pretrain["tokens_per_batch"]
+    # tokens per update = tokens per batch x accumulated batches x devices
+    devices = pretrain.get("devices", 1)
+    accumulate = pretrain["tokens_per_update"] // (pretrain["tokens_per_batch"] * devices)
     options: dict[str, Any] = {
         "--task": "stackbert_pretrain",
         "--arch": "stackbert",
@@ -106,7 +130,8 @@ def _arguments(config: Config, stage: Config, data: str, rolling: str) -> list[s
         "--curve": os.path.join(rolling, "curve.tsv"),
         "--save-dir": rolling,
         "--save-interval-updates": pretrain["checkpoint_every"],
-        "--keep-interval-updates": 1,
+        # The one before stays until the newest is certain to be on the disk.
+        "--keep-interval-updates": 2,
         "--validate-interval-updates": pretrain["validate_every"],
         "--validate-interval": NEVER,
         "--save-interval": NEVER,
@@ -130,12 +155,14 @@ def _identity(config: Config, stage: Config, data: str, init: str | None) -> str
 
 def _claim(rolling: Path, identity: str) -> None:
     """Keep the rolling checkpoints of the same run, throw away those of another."""
-    mark = rolling / "identity.json"
+    mark, diverged = rolling / "identity.json", rolling / DIVERGED_MARK
     if rolling.exists() and (not mark.exists() or mark.read_text() != identity):
         shutil.rmtree(rolling)
     if not rolling.exists():
         rolling.mkdir(parents=True)
         write_atomic(mark, identity)
+    if diverged.exists():  # a retry would only reach the same loss again
+        raise UserError(diverged.read_text(encoding="utf-8"))
 
 
 def _repair(rolling: Path) -> int:
@@ -153,6 +180,23 @@ def _repair(rolling: Path) -> int:
     for path in by_age:
         path.unlink()
     return 0
+
+
+def _keep_good(rolling: Path, error: str) -> None:
+    """After an explosion: note it, and drop the checkpoint whose weights already gave it."""
+    found = re.search(r" at update (\d+)", error)
+    crash = rolling / "crash.pt"  # fairseq's: the weights whose gradients are not finite
+    bad = None
+    with suppress(UserError):
+        bad = int(found[1]) - 1 if found else updates_done(load_checkpoint(crash))
+    crash.unlink(missing_ok=True)
+    for path in rolling.glob("checkpoint_*.pt"):
+        with suppress(UserError):
+            if updates_done(load_checkpoint(path)) == bad:
+                path.unlink()
+    good = _repair(rolling)
+    kept = f" {rolling / LAST} holds the last good weights, after {good} updates." if good else ""
+    write_atomic(rolling / DIVERGED_MARK, error + "." + kept)
 
 
 def _check_initial(init: str, config: Config, stage: Config) -> None:

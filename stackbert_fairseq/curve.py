@@ -1,19 +1,15 @@
 """The loss curve of one stage, kept as a table that survives interruption."""
 
-import csv
-import io
 import os
 import time
-from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-from stackbert.errors import write_atomic
+from stackbert.stage_curve import write_stage_curve
 
 # Set by whoever starts the training process, so that its start-up is counted.
 STARTED = "STACKBERT_STARTED"
-COLUMNS = ("update", "tokens", "seconds", "train_loss", "valid_mlm_loss")
 
 
 @dataclass(frozen=True)
@@ -76,14 +72,5 @@ class Curve:
         )
         self.loss, self.weight = 0.0, 0
         if write:
-            write_curve(self.path, self.rows)
+            write_stage_curve(self.path, map(astuple, self.rows))
         self.clock += time.time() - self._paused
-
-
-def write_curve(path: str | Path, rows: Iterable[Point]) -> None:
-    """Write the table of one stage."""
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(astuple(row) for row in rows)
-    write_atomic(path, text.getvalue())

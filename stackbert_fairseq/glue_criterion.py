@@ -14,6 +14,8 @@ from stackbert_fairseq.model import StackBert
 
 def classify(model: StackBert, net_input: dict[str, Tensor]) -> Tensor:
     """What the classifier gives for a batch: [b, outputs]."""
+    if model.classifier is None:
+        raise ValueError("the model was built for a task without outputs")
     return model.classifier(model(**net_input)).float()
 
 

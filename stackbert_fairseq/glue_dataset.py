@@ -62,7 +62,7 @@ class GlueDataset(FairseqDataset):
     def set_epoch(self, epoch: int) -> None:
         """Draw which pairs are swapped."""
         self.swap = np.zeros(len(self.first), dtype=bool)
-        if self.training and self.task.symmetric:
+        if self.seed is not None and self.task.symmetric:
             self.swap = np.random.default_rng([self.seed, epoch]).random(len(self.first)) < 0.5
 
     def __len__(self) -> int:

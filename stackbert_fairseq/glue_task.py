@@ -61,7 +61,7 @@ class GlueTask(FairseqTask):
 
     def load_dataset(self, split: str, **_: Any) -> None:
         """Load `train`, or a subset TASK.SPLIT for evaluation."""
-        name, _, part = split.rpartition(".")
+        name, part = split.rpartition(".")[::2]
         rows = read_prepared(Path(self.cfg.data) / (name or self.glue.name) / f"{part}.tsv")
         self.datasets[split] = GlueDataset(
             rows,

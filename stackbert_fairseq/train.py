@@ -4,6 +4,7 @@ Started as one process (`python -m stackbert_fairseq.train ...`), by torchrun or
 not.
 """
 
+import logging
 import os
 import subprocess
 import sys
@@ -34,13 +35,14 @@ def validate_and_save(cfg: Any, trainer: Any, task: Any, epochs: Any, *arguments
 def place(environment: Mapping[str, str]) -> dict[str, str]:
     """Rank, local rank, number of processes and meeting point, as torchrun or srun give them.
 
-    Empty for a single process. fairseq's own reading of these variables fails without a GPU.
+    Empty for a single process, whatever the shell is part of. fairseq's own reading of these
+    variables fails without a GPU.
     """
+    if environment.get("STACKBERT_PROCESSES", "1") == "1":
+        return {}
     if "WORLD_SIZE" in environment:
         names = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
         return {name: environment[name] for name in names}
-    if int(environment.get("SLURM_STEP_NUM_TASKS", 1)) == 1:
-        return {}
     nodes = ["scontrol", "show", "hostnames", environment["SLURM_STEP_NODELIST"]]
     first = subprocess.run(nodes, check=True, capture_output=True, text=True).stdout.split()[0]
     return {
@@ -56,6 +58,9 @@ def place(environment: Mapping[str, str]) -> dict[str, str]:
 def main() -> None:
     """Train with the arguments of the command line."""
     stop_with_parent()
+    # fairseq's own format, which came too late: importing the plug-in has set up logging already
+    form = "%(asctime)s | %(levelname)s | %(name)s | %(message)s"
+    logging.basicConfig(format=form, level=logging.INFO, stream=sys.stdout, force=True)
     fairseq_cli.train.validate_and_save = validate_and_save
     where = place(os.environ)
     world = where.get("WORLD_SIZE", "1")

@@ -61,6 +61,9 @@ class Handler(BaseHTTPRequestHandler):
             self.server.etag = '"two"'
         elif path == "wrong-range":
             self.ranged(cut=100_000 if first else None, shift=7 if self.headers["Range"] else 0)
+        elif path == "nameless":  # ranges, but nothing to tell the file's version by
+            self.server.etag = ""
+            self.ranged(cut=100_000 if first else None)
         elif path == "too-long":
             self.answer(200, DATA, claimed=len(DATA) + 5)
         elif path == "too-short":
@@ -74,7 +77,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def ranged(self, cut: int | None = None, shift: int = 0) -> None:
         wanted = self.headers.get("Range")
-        if wanted and self.headers.get("If-Range") == self.server.etag:
+        if wanted and self.headers.get("If-Range", "") == self.server.etag:
             start = int(wanted.removeprefix("bytes=").removesuffix("-"))
             self.answer(206, DATA[start:], cut=cut, start=start + shift)
         else:
@@ -90,7 +93,8 @@ class Handler(BaseHTTPRequestHandler):
         retry: str | None = None,
     ) -> None:
         self.send_response(status)
-        self.send_header("ETag", self.server.etag)
+        if self.server.etag:
+            self.send_header("ETag", self.server.etag)
         self.send_header("Connection", "close")
         if claimed is not None:
             self.send_header("Content-Length", str(len(body) if claimed < 0 else claimed))
@@ -128,7 +132,8 @@ def get(urls: str | list[str], target: Path, sha256: str | None = SHA256, **more
 
 
 @pytest.mark.parametrize(
-    "path", ["good", "busy", "drop-once", "no-ranges", "changes", "wrong-range", "no-length"]
+    "path",
+    ["good", "busy", "drop-once", "no-ranges", "changes", "wrong-range", "nameless", "no-length"],
 )
 def test_a_server_that_can_be_coped_with(server: Server, target: Path, path: str) -> None:
     get(server.url(path), target)
@@ -147,6 +152,34 @@ def test_also_in_a_later_run(server: Server, target: Path) -> None:
     assert not target.exists()
     get(server.url("drop-once"), target)
     assert server.seen[-1] == ("/drop-once", "bytes=100000-")
+    assert target.read_bytes() == DATA
+
+
+def test_a_checksum_allows_to_go_on_without_a_version(server: Server, target: Path) -> None:
+    get(server.url("nameless"), target)
+    assert server.seen[-1] == ("/nameless", "bytes=100000-")
+
+
+def test_without_either_it_begins_anew(server: Server, target: Path) -> None:
+    get(server.url("nameless"), target, sha256=None)
+    assert server.seen == [("/nameless", None), ("/nameless", None)]
+    assert target.read_bytes() == DATA
+
+
+def test_a_mirror_goes_on_from_another(server: Server, target: Path) -> None:
+    with pytest.raises(UserError):
+        get(server.url("drop-once"), target, attempts=1)
+    server.etag = ""
+    get(server.url("good"), target)
+    assert server.seen[-1] == ("/good", "bytes=100000-")
+
+
+def test_pieces_that_do_not_fit_are_fetched_again_in_one_go(server: Server, target: Path) -> None:
+    target.parent.mkdir()
+    target.with_name("file.part").write_bytes(b"of another version")
+    server.etag = ""
+    get(server.url("good"), target)
+    assert [wanted for _, wanted in server.seen] == ["bytes=18-", None]
     assert target.read_bytes() == DATA
 
 

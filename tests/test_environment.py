@@ -31,18 +31,19 @@ def pins(path: Path) -> dict[str, str]:
 
 LOCK = pins(ROOT / "requirements.lock")
 TEST_LOCK = pins(ROOT / "requirements-test.lock")
+EXPORT_LOCK = pins(ROOT / "requirements-export.lock")
 
 
 def test_lock_leaves_out_what_breaks_and_what_torch_brings() -> None:
     assert LOCK["torch"] == "2.13.0" and LOCK["ve-fairseq"] == "0.12.3"
     assert not {"torchaudio", "fairseq", "pytest", "pip"} & LOCK.keys()
     assert not [name for name in LOCK if name.startswith(("nvidia", "cuda", "triton"))]
-    assert not LOCK.keys() & TEST_LOCK.keys()
+    assert not LOCK.keys() & TEST_LOCK.keys() and not LOCK.keys() & EXPORT_LOCK.keys()
 
 
-@pytest.mark.parametrize("name", [*LOCK, *TEST_LOCK])
+@pytest.mark.parametrize("name", [*LOCK, *TEST_LOCK, *EXPORT_LOCK])
 def test_lock_is_installed_and_complete(name: str) -> None:
-    lock = LOCK | TEST_LOCK
+    lock = LOCK | TEST_LOCK | EXPORT_LOCK
     assert metadata.version(name).partition("+")[0] == lock[name]
     for line in metadata.requires(name) or []:
         needed = Requirement(line)
@@ -89,13 +90,14 @@ def run(folder: Path, *command: str, **environment: str) -> subprocess.Completed
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """Makefile, lock files and .ci/run, with a virtual environment that only writes down calls."""
-    for name in ("Makefile", "requirements.lock", "requirements-test.lock", ".ci"):
+    locks = ("requirements.lock", "requirements-test.lock", "requirements-export.lock")
+    for name in ("Makefile", *locks, ".ci"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, tmp_path / name)
     for program in ("python", "snakemake"):
         script = f'echo "{program} $*" >> calls; [ "$2" != .snakemake/report.html ] || touch "$2"'
         executable(tmp_path / ".venv" / "bin" / program, script)
-    for folder in (".snakemake/metadata", "workflow/report", "stackbert/report"):
+    for folder in (".snakemake/metadata", "workflow/report"):
         (tmp_path / folder).mkdir(parents=True)
     return tmp_path
 
@@ -128,7 +130,7 @@ def test_install_is_torch_first_then_the_lock_without_dependencies(checkout: Pat
     assert installs == [
         "torch==2.13.0",
         "--no-deps -r requirements.lock",
-        "--no-deps -r requirements-test.lock",
+        "--no-deps -r requirements-test.lock -r requirements-export.lock",
     ]
 
 
@@ -136,7 +138,10 @@ def test_second_run_installs_nothing_and_keeps_the_report(checkout: Path) -> Non
     (checkout / ".venv" / ".ready").touch()
     first = run(checkout, "make", "run", "CORES=2")
     assert first.returncode == 0, first.stderr
-    assert calls(checkout) == ["snakemake --cores 2", "snakemake --report .snakemake/report.html"]
+    assert calls(checkout) == [
+        "snakemake --cores 2",
+        "snakemake --report .snakemake/report.html",
+    ]
     assert (checkout / "report.html").exists()
 
     second = run(checkout, "make", "run")
@@ -147,11 +152,19 @@ def test_second_run_installs_nothing_and_keeps_the_report(checkout: Path) -> Non
     job = checkout / ".snakemake" / "metadata" / "job"
     job.touch()
     os.utime(job, (later, later))
-    run(checkout, "make", "run", "ARGS=--configfile other.yaml")
+    assert "Wrote report.html" in run(checkout, "make", "run").stdout
+    os.utime(checkout / "report.html", (later + 1, later + 1))
+    calls(checkout)
+
+    arguments = "ARGS=--configfile other.yaml --config 'glue={seeds: [1]}'"
+    run(checkout, "make", "run", arguments)
     assert calls(checkout) == [
-        "snakemake --cores all --configfile other.yaml",
-        "snakemake --report .snakemake/report.html --configfile other.yaml",
+        "snakemake --cores all --configfile other.yaml --config glue={seeds: [1]}",
+        "snakemake --report .snakemake/report.html --configfile other.yaml "
+        "--config glue={seeds: [1]}",
     ]
+    os.utime(checkout / "report.html", (later + 1, later + 1))
+    assert "report.html is up to date." in run(checkout, "make", "run", arguments).stdout
 
 
 def test_a_failed_run_makes_no_report(checkout: Path) -> None:

@@ -34,6 +34,12 @@ def test_summary(tmp_path: Path) -> None:
     ]
 
 
+def test_a_retry_that_ended_well_is_no_failure(tmp_path: Path) -> None:
+    run = tmp_path / "snakemake.log"
+    run.write_text(LOG.format(log="a", other="b") + "Finished jobid: 2 (Rule: train_stage)\n")
+    assert [line.split(" failed")[0] for line in summary(str(run))][:-1] == ["glue_finetune"]
+
+
 def test_no_failure_no_lines(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("Nothing to be done\n")
     assert summary(str(tmp_path / "log")) == []
@@ -50,6 +56,14 @@ def test_step_reports_a_user_error_in_one_line(
     assert stop.value.code == 1
     assert capsys.readouterr().err == "error: the dump has no article\n"
     assert (tmp_path / "log").read_text() == "error: the dump has no article\n"
+
+
+def test_a_step_removes_what_a_killed_one_left(tmp_path: Path) -> None:
+    left, other = tmp_path / "out[1].txt.123.tmp", tmp_path / "out1.txt.123.tmp"
+    left.touch()
+    other.touch()
+    run_step(lambda: None, str(tmp_path / "log"), [str(tmp_path / "out[1].txt")])
+    assert not left.exists() and other.exists()
 
 
 def test_step_reports_a_full_disk_with_what_to_do(

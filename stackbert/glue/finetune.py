@@ -37,7 +37,8 @@ def finetune(
     """Fine-tune `checkpoint` on task `name` and write scores, predictions and the model.
 
     `settings` has the keys `tasks` (all that were asked for), `test` (predict test sets), `model`
-    (with `layers`), `adam`, `max_positions`, `epochs`, `learning_rate`, `threads`, `device`.
+    (with `layers`), `adam`, `max_positions`, `epochs`, `learning_rate`, `keep` (last, or best on
+    dev), `threads`, `device`.
     `data` is the folder of the prepared tasks. `outputs` has paths for `scores`, `predictions`,
     `test` and `model`.
     """
@@ -65,6 +66,7 @@ def finetune(
             "task": name,
             "recipe": recipe,
             "seed": seed,
+            "kept": settings["keep"],
             "truncated": _truncated(train, settings["max_positions"]),
             "train_examples": len(train),
             "seconds": round(time.time() - started, 1),
@@ -119,11 +121,13 @@ def _arguments(
     subsets: Sequence[str],
 ) -> list[str]:
     model, adam = settings["model"], settings["adam"]
+    interval = 1 if settings["keep"] == "best" else plan["epochs"]
     options: dict[str, Any] = {
         "--task": "stackbert_glue",
         "--glue-task": this.name,
         "--dictionary": dictionary,
         "--predictions": work,
+        "--keep": settings["keep"],
         "--arch": "stackbert",
         "--criterion": "stackbert_glue",
         "--layers": model["layers"],
@@ -149,14 +153,15 @@ def _arguments(
         "--total-num-update": plan["updates"],
         "--max-update": plan["updates"],
         "--max-epoch": plan["epochs"],
-        "--validate-interval": plan["epochs"],
-        "--save-interval": plan["epochs"],
+        "--validate-interval": interval,
+        "--save-interval": interval,
         "--save-dir": work,
         "--seed": seed,
         "--log-interval": max(1, plan["updates"] // 10),
         "--distributed-world-size": 1,
     }
-    flags = ["--no-epoch-checkpoints", "--no-last-checkpoints", "--no-save-optimizer-state"]
+    flags = ["--best-checkpoint-metric", "score", "--maximize-best-checkpoint-metric"]
+    flags += ["--no-epoch-checkpoints", "--no-last-checkpoints", "--no-save-optimizer-state"]
     pairs = [str(part) for option in options.items() for part in option]
     return [data, *pairs, *flags, *common_arguments(settings["device"], settings["threads"])]
 

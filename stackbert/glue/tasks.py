@@ -59,6 +59,7 @@ class Task:
     learning_rate: float = 0.0
     submission: str = ""
     predicted_by: str = ""
+    starts_from: str = ""
     skip_broken: bool = False
     pair: bool = False
 
@@ -122,6 +123,36 @@ def predicted(name: str, names: Sequence[str]) -> list[str]:
     return [other for other in others if entry(other).get("folder") == name or other in names]
 
 
+def start(config: Mapping[str, Any], name: str, model: str, pretrained: str) -> str:
+    """Weights that task `name` starts from: the last stage's, or another task's if that is asked.
+
+    `model` is the path of a fine-tuned model with `{task}` for the task's name.
+    """
+    source = entry(name).get("starts_from")
+    if not source or not config["glue"].get("mnli_start", False):
+        return pretrained
+    return model.format(task=source)
+
+
+def check_start(settings: Mapping[str, Any]) -> None:
+    """Refuse a start from the model of a task that is not asked for."""
+    if settings.get("mnli_start", False) and "MNLI" not in settings["tasks"]:
+        raise UserError("glue.mnli_start is true but glue.tasks lacks MNLI: add it, or set false")
+
+
+def grid_points(settings: Mapping[str, Any]) -> list[str]:
+    """Names of the points of glue.grid, such as lr5e-05_epochs3; none without a grid."""
+    grid = settings.get("grid") or {}
+    rates, epochs = grid.get("learning_rate", []), grid.get("epochs", [])
+    return [f"lr{rate:g}_epochs{number}" for rate in rates for number in epochs]
+
+
+def grid_point(name: str) -> dict[str, Any]:
+    """Rate and epochs of a point by its name."""
+    rate, _, epochs = name.removeprefix("lr").partition("_epochs")
+    return {"learning_rate": float(rate), "epochs": int(epochs)}
+
+
 def submits(names: Sequence[str]) -> bool:
     """Whether the tasks are all that the GLUE server wants; only then test sets are predicted."""
     wanted = [name for name, values in table().items() if values.get("submission")]
@@ -160,6 +191,7 @@ def settings(config: Mapping[str, Any], recipe: str, name: str) -> dict[str, Any
         "model": {**config["model"], "layers": config["recipes"][recipe][-1]["layers"]},
         "adam": {key: pretrain[key] for key in ("betas", "eps", "weight_decay", "clip_norm")},
         **{key: glue[key] for key in ("max_positions", "epochs", "learning_rate")},
+        "keep": glue.get("keep", "last"),
         **{key: config[key] for key in ("threads", "device")},
     }
 

@@ -1,6 +1,7 @@
 """Figures of the report: loss curves, time to loss, GLUE with its spread, time per rule."""
 
 from collections.abc import Sequence
+from textwrap import fill
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -164,10 +165,35 @@ def glue_figure(table: pd.DataFrame, recipes: Sequence[str], path: str) -> None:
                 va="center",
                 color=colour[recipe],
             )
-    axes.set_yticks(range(len(rows)), [f"{task}\n{metric}" for task, metric in rows])
+    axes.set_yticks(range(len(rows)), [f"{task}\n{fill(metric, 24)}" for task, metric in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.margins(x=0.3)
     axes.set_xlabel("score on the development set (median; line: smallest to largest of the seeds)")
+    save_svg(figure, path)
+
+
+def corpus_figure(table: pd.DataFrame, path: str) -> None:
+    """Bars of what became of the lines read: dropped by which rule, duplicate, kept for what.
+
+    `table` is the corpus table: step, counter, value.
+    """
+    lines = table[table["step"].isin(["clean", "split"])].copy()
+    lines["value"] = pd.to_numeric(lines["value"])
+    left_out = lines["counter"].isin(["documents", "lines_read", "lines_joined", "lines_kept"])
+    lines = lines[~left_out]
+    figure, axes = new_figure(height=1.2 + 0.42 * len(lines))
+    kept = lines["counter"].isin(["train", "valid"])
+    colour = kept.map({True: "#555555", False: "#bbbbbb"})
+    axes.barh(lines["counter"].str.replace("_", " "), lines["value"], color=colour, height=0.65)
+    for place, value in enumerate(lines["value"]):
+        axes.annotate(
+            f"{value:,.0f}", (value, place), (5, 0), textcoords="offset points", va="center"
+        )
+    axes.margins(x=0.2)
+    axes.set_xlim(left=0)
+    axes.grid(False, axis="y")
+    axes.invert_yaxis()
+    axes.set_xlabel("paragraphs of text (dark: kept, light: dropped)")
     save_svg(figure, path)
 
 

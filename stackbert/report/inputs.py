@@ -1,6 +1,6 @@
 """Which files the report's rules wait for."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from string import Formatter
 from typing import Any
@@ -10,6 +10,18 @@ from snakemake.io import strip_wildcard_constraints
 from stackbert.glue.tasks import run_tasks, trained
 
 Wildcards = Mapping[str, str]
+# Rules whose every job belongs to any run of a configuration. To ask for the benchmark of a job is
+# to ask for the job, so rules that only some runs need are not here.
+TIMED = (
+    "clean",
+    "tokenize",
+    "learn_bpe",
+    "apply_bpe",
+    "binarize",
+    "train_stage",
+    "glue_prepare",
+    "glue_finetune",
+)
 
 
 def wildcard_values(config: Mapping[str, Any]) -> list[Wildcards]:
@@ -31,11 +43,16 @@ def wildcard_values(config: Mapping[str, Any]) -> list[Wildcards]:
     ]
 
 
-def benchmark_files(patterns: Iterable[str], config: Mapping[str, Any]) -> Sequence[str]:
-    """Benchmark files of all jobs; a pattern with wildcards of no known combination is left out."""
+def benchmark_files(patterns: Mapping[str, str], config: Mapping[str, Any]) -> Sequence[str]:
+    """Benchmark files of all jobs of the timed rules; `patterns` has each rule's, by its name."""
     known = wildcard_values(config)
+    timed = [*TIMED, *(["read_books"] if config["corpus"].get("books") else [])]
+    if any(config["corpus"].get("dump", {}).get(key) for key in ("package", "url", "path")):
+        timed = ["download_dump", "extract", *timed]
     files = []
-    for pattern in map(strip_wildcard_constraints, patterns):
-        names = {name for _, name, _, _ in Formatter().parse(pattern) if name}
-        files += [pattern.format(**values) for values in known if set(values) == names]
+    for rule in timed:
+        if rule in patterns:
+            pattern = strip_wildcard_constraints(patterns[rule])
+            names = {name for _, name, _, _ in Formatter().parse(pattern) if name}
+            files += [pattern.format(**values) for values in known if set(values) == names]
     return files

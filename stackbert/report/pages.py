@@ -27,24 +27,39 @@ def losses_page(recipes: Sequence[str], control: str, curves: Sequence[str], out
     figures.time_to_loss_figure(reached, out["bars"])
     write_tables(out["stages"], "Stages", {"What each stage did": losses.stage_table(table)})
     growth = {
-        f"Time to the final loss of {control}": reached,
+        f"Time to the final loss of {control}": reached.assign(
+            tokens=reached["tokens"].map(lambda text: f"{int(text):,}" if text else "")
+        ),
         "Loss on either side of each growth step": losses.growth_table(table),
     }
     write_tables(out["growth"], "Growth", growth)
 
 
-def glue_page(table: str, recipes: Sequence[str], out: Outputs) -> None:
-    """Scores of every recipe and task with their spread over seeds."""
+def glue_page(table: str, paper: str, recipes: Sequence[str], out: Outputs) -> None:
+    """Scores of every recipe and task with their spread over seeds, and beside the paper's."""
     scores = pd.read_csv(table, sep="\t")
     figures.glue_figure(scores, recipes, out["figure"])
-    write_tables(out["page"], "GLUE", {"Development set, over seeds": scores})
+    spread = [column for column in ("median", "min", "max", "std") if column in scores]
+    shown = scores.assign(**{column: scores[column].map(_four) for column in spread})
+    beside = pd.read_csv(paper, sep="\t", dtype=str, keep_default_na=False)
+    tables = {"Development set, over seeds": shown, "Beside the paper, in per cent": beside}
+    write_tables(out["page"], "GLUE", tables)
+
+
+def _four(value: float) -> str:
+    return "" if pd.isna(value) else f"{value:.4f}"
 
 
 def corpus_page(table: str, out: Outputs) -> None:
-    """The corpus counters, a table per step."""
+    """What became of the lines, and the counters of every step."""
     counters = pd.read_csv(table, sep="\t", dtype=str, keep_default_na=False)
+    figures.corpus_figure(counters, out["figure"])
+    shown = counters.assign(
+        counter=counters["counter"].str.replace("_", " "),
+        value=counters["value"].map(lambda text: f"{int(text):,}" if text.isdigit() else text),
+    )
     steps = {
-        str(step): part.drop(columns="step") for step, part in counters.groupby("step", sort=False)
+        str(step): part.drop(columns="step") for step, part in shown.groupby("step", sort=False)
     }
     write_tables(out["page"], "Corpus", steps)
 

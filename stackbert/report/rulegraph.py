@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from stackbert.errors import UserError
 from stackbert.report.style import new_figure, save_svg
 
-WIDTH, HEIGHT = 1.6, 0.85  # from box to box, in inches
+WIDTH, HEIGHT = 1.6, 0.64  # from box to box, in inches
 HALF = 0.17  # from a box's middle to its edge, in inches
 Place = tuple[float, float]
 # A bend of a long arrow: its two ends and the row it passes.

@@ -103,5 +103,9 @@ def tabulate(steps: Mapping[str, Sequence[str]], table: str | Path) -> None:
                 for counter, value in read_json(path).items():
                     sums[counter] = sums.get(counter, 0) + value
             if step == "binarize":
-                sums["unknown_rate"] = round(sums["train_unknown"] / sums["train_tokens"], 6)
+                unknown, tokens = (
+                    sum(sums[f"{part}_{name}"] for part in ("train", "valid"))
+                    for name in ("unknown", "tokens")
+                )
+                sums["unknown_rate"] = round(unknown / tokens, 8)
             file.writelines(f"{step}\t{name}\t{value}\n" for name, value in sums.items())

@@ -1,10 +1,13 @@
 """Byte pair encoding, step 8: subword-nmt learns the merges from word counts and applies them."""
 
 import builtins
+import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 from unittest.mock import patch
 
 from subword_nmt import learn_bpe as subword_nmt
@@ -15,13 +18,54 @@ from stackbert.text.files import open_lines, replacing
 from stackbert.text.progress import Progress
 
 SEPARATOR = "@@"  # ends every piece of a word but its last
-_CACHE = 1_000_000  # words remembered by an encoder, so that its memory stays bounded
+_CACHE = 250_000  # words remembered at a time (some 40 MB), so that memory stays bounded
 
 
-def write_counts(words: Counter[str], file: TextIO) -> None:
-    """Word counts as lines `word count`, in the order of the words."""
-    for word in sorted(words):
-        file.write(f"{word} {words[word]}\n")
+class WordTable:
+    """Counts words into a file of lines `word count`, sorted by word, in bounded memory.
+
+    Whenever too many different words are held they go to a sorted run on disk; at the end of the
+    block the runs are merged into `path`, which appears whole or not at all.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
+        self._words: Counter[str] = Counter()
+        self._runs: list[Path] = []
+
+    def add(self, words: Iterable[str]) -> None:
+        """Count some words."""
+        self._words.update(words)
+        if len(self._words) > _CACHE:
+            self._runs.append(self._path.with_name(f"{self._path.name}.run{len(self._runs)}"))
+            _write_sorted(self._words.items(), self._runs[-1])
+            self._words.clear()
+
+    def __enter__(self) -> "WordTable":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
+        try:
+            if kind is None:
+                parts = [_read_counts(run) for run in self._runs] + [sorted(self._words.items())]
+                merged = groupby(heapq.merge(*parts), key=itemgetter(0))
+                sums = ((word, sum(count for _, count in same)) for word, same in merged)
+                _write_sorted(sums, self._path, already=True)
+        finally:
+            for run in self._runs:
+                run.unlink(missing_ok=True)
+
+
+def _write_sorted(counts: Iterable[tuple[str, int]], path: Path, already: bool = False) -> None:
+    with replacing(path) as file:
+        file.writelines(f"{w} {count}\n" for w, count in (counts if already else sorted(counts)))
+
+
+def _read_counts(path: Path) -> Iterator[tuple[str, int]]:
+    with open_lines(path) as lines:
+        for line in lines:
+            word, count = line.split(" ")
+            yield word, int(count)
 
 
 def learn(tables: Iterable[str | Path], codes: str | Path, merges: int) -> None:

@@ -8,9 +8,9 @@ dropped here, before anything else sees the text, and entities such as &lt; are 
 
 import bz2
 import json
+import os
 import re
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -24,8 +24,9 @@ from wikiextractor.extract import _DEFAULT_IGNORED_TAG_PATTERNS, Extractor, igno
 
 from stackbert.errors import UserError
 from stackbert.text.files import replacing, write_json
+from stackbert.text.progress import Progress
 
-_REPORT_EVERY = 10.0  # seconds
+_LONGEST_PAGE = 2**26  # characters; MediaWiki allows an article 2 MiB
 _NAMESPACE = re.compile(r'<namespace key="(\d+)"[^>]*>([^<]+)</namespace>')
 
 _options: dict[str, Any] = {}  # of the extractor; filled in each worker process
@@ -46,20 +47,15 @@ def extract(
     with ExitStack() as stack, replacing(target) as out:
         options, names = _prepare(dump, templates, stack)
         with Pool(processes, _start_worker, (options, names)) as pool:
-            started = told = time.monotonic()
             for line in pool.imap(_article, _pages(dump), chunksize=8):
                 counts["articles" if line else "empty_articles"] += 1
                 if line:
                     out.write(line)
                     counts["characters"] += len(line)
-                if time.monotonic() - told > _REPORT_EVERY:
-                    told = time.monotonic()
-                    rate = counts["characters"] / 1e6 / (told - started)
-                    _report(f"{counts['articles']} articles, {rate:.2f} MB of text per second")
         if not counts["articles"]:
             raise UserError(
-                f"{dump} holds no article with text. A dump of pages-articles in XML was expected; "
-                "give another file."
+                f"{_named(dump)} holds no article with text. A dump of pages-articles in XML was "
+                "expected; give another file."
             )
     _report(f"{counts['articles']} articles")
     write_json(counts_path, dict(sorted(counts.items())))
@@ -114,32 +110,54 @@ def _article(page: tuple[str, str, str, list[str]]) -> str:
 
 
 def _pages(dump: str | Path) -> Iterator[tuple[str, str, str, list[str]]]:
-    yield from WikiExtractor.collect_pages(_dump_lines(dump))
+    yield from WikiExtractor.collect_pages(_dump_lines(dump, "extract"))
 
 
-def _dump_lines(dump: str | Path) -> Iterator[str]:
-    """The lines of the dump; UserError if it is not bzip2 or ends too early."""
-    line = ""
+def _dump_lines(dump: str | Path, step: str = "") -> Iterator[str]:
+    """The lines of the dump, with progress if a step is named; UserError if it is not whole."""
+    last, has_pages = "", False
     try:
-        with bz2.open(dump, "rt", encoding="utf-8", errors="ignore", newline="\n") as file:
-            for line in file:
+        with (
+            open(dump, "rb") as raw,
+            bz2.open(raw, "rt", encoding="utf-8", errors="ignore", newline="\n") as file,
+        ):
+            progress = Progress(step, os.path.getsize(dump)) if step else None
+            size = 0  # of the page so far
+            while line := file.readline(_LONGEST_PAGE):
+                last = line if line.strip() else last
+                if "<page>" in line:
+                    size, has_pages = 0, True
+                    if progress:
+                        progress.at(raw.tell())
+                size += len(line)
+                if size >= _LONGEST_PAGE:
+                    raise UserError(
+                        f"{_named(dump)} has a page or a line without an end (over "
+                        f"{_LONGEST_PAGE >> 20} MiB). Give a dump of pages-articles in XML."
+                    )
                 yield line
     except EOFError:
         raise UserError(
-            f"{dump} is cut off in the middle. Delete it, so that it is downloaded again, or give "
-            "a complete file."
+            f"{_named(dump)} is cut off in the middle. Delete it, so that it is downloaded again, "
+            "or give a complete file."
         ) from None
     except OSError as error:
         if error.errno is not None:  # the disk's trouble, not the content's
             raise
         raise UserError(
-            f"{dump} is not a bzip2 file ({error}). Give a dump named pages-articles.xml.bz2."
+            f"{_named(dump)} is not a bzip2 file ({error}). Give a dump named "
+            "pages-articles.xml.bz2."
         ) from None
-    if line and "<mediawiki" not in line and "</mediawiki>" not in line and "<" in line:
+    if has_pages and "</mediawiki>" not in last:
         raise UserError(
-            f"{dump} ends before </mediawiki>: it is cut off. Delete it, so that it is downloaded "
-            "again, or give a complete file."
+            f"{_named(dump)} ends before </mediawiki>: it is cut off. Delete it, so that it is "
+            "downloaded again, or give a complete file."
         )
+
+
+def _named(dump: str | Path) -> str:
+    """The dump's path, and where it leads if it is a link to the user's own file."""
+    return f"{dump} (a link to {Path(dump).resolve()})" if Path(dump).is_symlink() else str(dump)
 
 
 def _report(message: str) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TextIO
@@ -37,13 +37,23 @@ def open_lines(path: str | Path) -> TextIO:
     return open(path, encoding="utf-8", newline="\n")
 
 
-def shard_lines(path: str | Path, shard: int, shards: int) -> Iterator[bytes]:
-    """The lines that begin in the `shard`-th (from 0) of `shards` equal byte ranges of a file.
+def shard_lines(paths: Sequence[str | Path], shard: int, shards: int) -> Iterator[bytes]:
+    """The lines that begin in the `shard`-th (from 0) of `shards` equal byte ranges of some files.
 
-    Every line belongs to exactly one shard, and shard after shard they are the file.
+    The files count as one after the other. Every line belongs to exactly one shard, and shard after
+    shard they are the files.
     """
-    size = os.path.getsize(path)
-    start, end = size * shard // shards, size * (shard + 1) // shards
+    sizes = [os.path.getsize(path) for path in paths]
+    start, end = (sum(sizes) * number // shards for number in (shard, shard + 1))
+    for path, size in zip(paths, sizes, strict=True):
+        yield from _lines_between(path, max(0, start), min(size, end))
+        start, end = start - size, end - size
+
+
+def _lines_between(path: str | Path, start: int, end: int) -> Iterator[bytes]:
+    """The lines of a file whose first byte is at `start` or later and before `end`."""
+    if start >= end:
+        return
     with open(path, "rb") as file:
         if start:
             file.seek(start - 1)

@@ -1,10 +1,8 @@
 """Moses' English normalization and tokenization as sacremoses does them, several times faster.
 
-The steps and their expressions are sacremoses' own, in its order; what is saved is running them on
-text that they cannot change. A step runs only if a character that it needs is there, text in ASCII
-gets expressions whose character classes are cut down to ASCII, and a word's last full stop is
-looked at without building sets of every letter of Unicode. The tests compare both on real and on
-random text.
+Normalization takes sacremoses' steps in its order and leaves out those that cannot change the line.
+Tokenization does plain text in one expression made of sacremoses' own character classes and all
+other text by sacremoses' own steps. The tests compare both on real and on random text.
 """
 
 import re
@@ -50,31 +48,29 @@ def normalize(line: str) -> str:
     return line.strip()
 
 
-def _in_ascii(expression: tuple[re.Pattern[str], str]) -> tuple[re.Pattern[str], str]:
-    """A step of the tokenizer with its classes cut down to the characters of ASCII."""
-    pattern, replacement = expression
-    source = pattern.pattern
-    for name in ("IsAlnum", "IsAlpha", "IsN"):
-        characters = getattr(MosesTokenizer, name)
-        source = source.replace(characters, "".join(filter(str.isascii, characters)))
-    return re.compile(source), replacement
+def _expressions(alnum: str, alpha: str, number: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """What a token looks like in plain text, and which apostrophes make a text not plain.
+
+    In plain text each apostrophe stands alone between two letters, neither dots nor commas follow
+    each other, and sacremoses' own mark for dots does not occur. There the tokenizer's steps come to this: words, in which a comma may stand between
+    digits (or before one at the very start), and single other characters.
+    """
+    word = rf"[{alnum}.`\-]"
+    token = rf"(?:'?{word}|^,(?=[{number}])){word}*(?:(?<=[{number}]),(?=[{number}]){word}*)*|\S"
+    odd = rf"'(?:[^{alpha}]|[{alpha}]'|$)|(?:^|[^{alpha}])'"
+    return re.compile(token), re.compile(odd)
 
 
-_Step = tuple[re.Pattern[str], str]
-_PAD: _Step = _moses.PAD_NOT_ISALNUM
-_COMMAS: list[_Step] = [
+_CLASSES = (MosesTokenizer.IsAlnum, MosesTokenizer.IsAlpha, MosesTokenizer.IsN)
+_ANY_TEXT = _expressions(*_CLASSES)
+_ASCII_TEXT = _expressions(*("".join(filter(str.isascii, characters)) for characters in _CLASSES))
+_COMMAS_AND_APOSTROPHES = [
     _moses.COMMA_SEPARATE_1,
     _moses.COMMA_SEPARATE_2,
     _moses.COMMA_SEPARATE_3,
+    *_moses.ENGLISH_SPECIFIC_APOSTROPHE,
 ]
-_APOSTROPHES: list[_Step] = _moses.ENGLISH_SPECIFIC_APOSTROPHE
-_ASCII_PAD = _in_ascii(_PAD)
-_ASCII_COMMAS = [_in_ascii(step) for step in _COMMAS]
-_ASCII_APOSTROPHES = [_in_ascii(step) for step in _APOSTROPHES]
-# The three steps in one, where no two commas touch and no apostrophe looks at the spaces left.
-_LONE_COMMA = re.compile(r"(?<=[^0-9]),|,(?=[^0-9])|(?<=[0-9]),$")
-_JUNK = re.compile(r"[\000-\037]")
-_TRAILING = _moses.TRAILING_DOT_APOSTROPHE[0]
+_JUNK = _moses.ASCII_JUNK[0]
 _ALPHA = frozenset(MosesTokenizer.IsAlpha)
 _LOWER = frozenset(MosesTokenizer.IsLower)
 _NUMERIC_PREFIXES = frozenset(_moses.NUMERIC_ONLY_PREFIXES)
@@ -83,34 +79,34 @@ _PREFIXES = frozenset(_moses.NONBREAKING_PREFIXES) - _NUMERIC_PREFIXES
 
 def tokenize(text: str) -> str:
     """The tokens of `MosesTokenizer(lang="en").tokenize(text, escape=False)`, parted by a space."""
-    text = " ".join(text.split())
-    if not text.isprintable():
-        text = _JUNK.sub("", text).strip()
-    if text.isascii():
-        pad, commas, apostrophes = _ASCII_PAD, _ASCII_COMMAS, _ASCII_APOSTROPHES
-    else:
-        pad, commas, apostrophes = _PAD, _COMMAS, _APOSTROPHES
-    text = " ".join(pad[0].split(text))  # puts a space on either side of what the group matched
-    if ".." in text:
-        text = _moses.replace_multidots(text)
-    if "," in text and "'" not in text and ",," not in text and pad is _ASCII_PAD:
-        text = _LONE_COMMA.sub(" , ", text)
-    elif "," in text:
-        for pattern, replacement in commas:
-            text = pattern.sub(replacement, text)
-    if "'" in text:
-        for pattern, replacement in apostrophes:
-            text = pattern.sub(replacement, text)
-    text = _part_full_stops(text.split())
-    if "MULTI" in text or "'" in text:
-        text = _moses.restore_multidots(_TRAILING.sub(" . ' ", text))
-        text = " ".join(text.split())
-    return text
+    text = text.strip()
+    if text.isprintable() and not any(mark in text for mark in ("..", ",,", "MULTI")):
+        token, odd_apostrophe = _ASCII_TEXT if text.isascii() else _ANY_TEXT
+        if "'" not in text or not odd_apostrophe.search(text):
+            return _part_full_stops(token.findall(text), text)
+    return _step_by_step(text)
 
 
-def _part_full_stops(tokens: list[str]) -> str:
+def _step_by_step(text: str) -> str:
+    """The tokenizer's own steps, but for the full stops, where sacremoses is slow."""
+    text = _JUNK.sub("", " ".join(text.split())).strip()
+    text = _moses.PAD_NOT_ISALNUM[0].sub(r" \1 ", text)
+    text = _moses.replace_multidots(text)
+    for pattern, replacement in _COMMAS_AND_APOSTROPHES:
+        text = pattern.sub(replacement, text)
+    tokens = text.split()
+    text = _part_full_stops(tokens, " ".join(tokens))
+    text = _moses.TRAILING_DOT_APOSTROPHE[0].sub(" . ' ", text)
+    return " ".join(_moses.restore_multidots(text).split())
+
+
+def _part_full_stops(tokens: list[str], text: str) -> str:
     """Part a word's last full stop from it, unless it belongs to an abbreviation or a number."""
-    for i in [i for i, token in enumerate(tokens) if token[-1] == "."]:
+    if text and text.find(".") == len(text) - 1:  # the usual sentence
+        stops = [len(tokens) - 1]
+    else:
+        stops = [i for i, token in enumerate(tokens) if token[-1] == "."]
+    for i in stops:
         prefix = tokens[i][:-1]
         following = tokens[i + 1][0] if i + 1 < len(tokens) else ""
         if prefix and not (

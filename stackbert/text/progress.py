@@ -15,7 +15,11 @@ class Progress:
 
     def add(self, amount: int) -> None:
         """Count `amount` more of the total as done."""
-        self._done += amount
+        self.at(self._done + amount)
+
+    def at(self, done: int) -> None:
+        """Say that `done` of the total is done."""
+        self._done = done
         now = time.monotonic()
         if now - self._told > REPORT_EVERY:
             self._told = now

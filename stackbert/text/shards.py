@@ -7,6 +7,7 @@ the same bytes however many there are. Everything streams; no job holds its shar
 import json
 import os
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from stackbert.text import bpe, words
@@ -17,18 +18,21 @@ from stackbert.text.split import DUPLICATE, VALID, line_hash
 
 
 def clean_shard(
-    text: str | Path,
+    texts: Sequence[str | Path],
     lines: str | Path,
     hashes: str | Path,
     counts_path: str | Path,
     shard: int,
     shards: int,
 ) -> None:
-    """Steps 2 to 4 but for repeated lines: documents -> kept lines and their hashes, in order."""
+    """Steps 2 to 4 but for repeated lines: documents -> kept lines and their hashes, in order.
+
+    `texts` are files of JSON lines {id, title, text}: the articles, then the books if any.
+    """
     counts: Counter[str] = Counter(documents=0, lines_read=0, lines_kept=0)
-    progress = Progress("clean", os.path.getsize(text) // shards)
+    progress = Progress("clean", sum(map(os.path.getsize, texts)) // shards)
     with replacing(lines) as out, replacing(hashes, "wb") as marks:
-        for document in shard_lines(text, shard, shards):
+        for document in shard_lines(texts, shard, shards):
             counts["documents"] += 1
             raw = json.loads(document)["text"].split("\n")
             for line in clean_document(raw, counts):
@@ -54,13 +58,13 @@ def tokenize_shard(
     """
     segment = words.segmenter(segmenter)
     counts: Counter[str] = Counter(sentences=0, words=0)
-    table_counts: Counter[str] = Counter()
     progress = Progress("tokenize", os.path.getsize(lines))
     with (
         open_lines(lines) as file,
         open(flags, "rb") as fates,
         replacing(train) as train_out,
         replacing(valid) as valid_out,
+        bpe.WordTable(table) as training_words,
     ):
         for line in file:
             progress.add(len(line))
@@ -72,19 +76,21 @@ def tokenize_shard(
             counts["words"] += sum(sentence.count(" ") + 1 for sentence in sentences)
             if fate != VALID:
                 for sentence in sentences:
-                    table_counts.update(sentence.split(" "))
+                    training_words.add(sentence.split(" "))
             joined = words.join_short(sentences)
             kept = words.part_documents(joined)
             counts["joined_sentences"] += len(sentences) - len(joined)
             counts["dropped_sentences"] += len(joined) - sum(map(bool, kept))
             (valid_out if fate == VALID else train_out).writelines(line + "\n" for line in kept)
-    with replacing(table) as out:
-        bpe.write_counts(table_counts, out)
     write_json(counts_path, counts)
 
 
 def encode_shard(
-    train: str | Path, valid: str | Path, train_out: str | Path, valid_out: str | Path, codes: str
+    train: str | Path,
+    valid: str | Path,
+    train_out: str | Path,
+    valid_out: str | Path,
+    codes: str | Path,
 ) -> None:
     """Step 8, second half: tokenized lines -> the same lines in pieces with `@@ ` joints."""
     encode = bpe.Encoder(codes)

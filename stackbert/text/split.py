@@ -33,16 +33,17 @@ def split(
     flags: Sequence[str | Path],
     counts_path: str | Path,
     valid_every: int,
-    memory_mb: int = 256,
+    memory_mb: int = 1000,
 ) -> None:
     """Turn each shard's hashes into flags: first occurrences to training, every n-th to validation.
 
+    `memory_mb` is what the whole process may take (the hashes get half of it).
     Raises UserError if nothing is left, or too little for both parts.
     """
     sizes = [os.path.getsize(path) // HASH_BYTES for path in hashes]
     total = sum(sizes)
     fate = np.full(total, TRAIN, dtype=np.uint8)
-    passes = max(1, -(-total * _WORKING_BYTES // (memory_mb << 20)))
+    passes = max(1, -(-total * _WORKING_BYTES // (memory_mb << 19)))
     for residue in range(passes):
         print(f"split: pass {residue + 1} of {passes}", file=sys.stderr, flush=True)
         fate[_repeated(hashes, residue, passes)] = DUPLICATE

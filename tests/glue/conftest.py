@@ -46,7 +46,9 @@ def run(
         monkeypatch.setattr(sys, "argv", ["fairseq-train", *arguments])
         fairseq_train_module.cli_main()
 
-    def finetune(name: str, recipe: str = "r", seed: int = 1, **settings: Any) -> dict[str, Path]:
+    def finetune(
+        name: str, recipe: str = "r", seed: int = 1, dictionary: Path = dictionary, **settings: Any
+    ) -> dict[str, Path]:
         merged = SETTINGS | {"tasks": [name]} | settings
         folder = tmp_path / recipe / name / f"seed{seed}"
         checkpoint = make_checkpoint(tmp_path / "checkpoint.pt", dictionary, merged["model"])

@@ -28,6 +28,7 @@ SETTINGS = {
     "max_positions": 32,
     "epochs": 3,
     "learning_rate": 3e-3,
+    "keep": "last",
     "threads": 1,
     "device": "cpu",
 }

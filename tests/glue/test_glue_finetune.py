@@ -17,6 +17,7 @@ from stackbert.errors import UserError
 from stackbert.glue import tasks
 from stackbert.glue.finetune import _without_classifier
 from stackbert.glue.predictions import read_predictions
+from stackbert_fairseq.glue_task import GlueTask
 from stackbert_fairseq.optim import FusedAdamW
 
 Run = Callable[..., dict[str, Path]]
@@ -167,6 +168,28 @@ def test_no_training_or_dev_examples_is_refused(run: Run, tmp_path: Path) -> Non
     with pytest.raises(UserError, match="RTE has no dev examples"):
         run("RTE")
     assert not list(tmp_path.glob("r/RTE/seed1/*"))
+
+
+def test_best_epoch_is_kept_with_its_predictions(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = labelled("SST-2", 64, 1)
+    write_task(tmp_path / "data", "SST-2", {"train": rows, "dev": rows, "test": rows[:3]})
+    seen = []
+    method = GlueTask.post_validate
+
+    def worse_every_epoch(self: GlueTask, model: Any, stats: dict[str, Any], agg: Any) -> None:
+        stats["score"] = -len(seen)
+        method(self, model, stats, agg)
+        if self.subset == "SST-2.dev":
+            seen.append((Path(self.cfg.predictions) / "SST-2.dev.tsv").read_text())
+
+    monkeypatch.setattr(GlueTask, "post_validate", worse_every_epoch)
+    outputs = run("SST-2", "best", keep="best", epochs=3)
+    assert len(seen) == 3 and outputs["predictions"].read_text() == seen[0]
+    assert scores(outputs)["kept"] == "best"
+    seen.clear()
+    assert run("SST-2", "last", epochs=3)["predictions"].exists() and len(seen) == 1
 
 
 def test_warm_up_and_linear_decay_to_zero(

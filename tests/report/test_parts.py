@@ -87,19 +87,25 @@ def test_benchmark_files_of_every_combination() -> None:
         "recipes": {"s": [{"layers": 3}, {"layers": 6}]},
         "glue": {"tasks": ["RT"], "seeds": [1, 2]},
     }
-    patterns = [
-        r"R/tokenize/{scatteritem,\d+-of-\d+}.tsv",
-        "R/train/{recipe}.{stage,L[0-9]+}.tsv",
-        "R/fine/{recipe}.{task}.seed{seed}.tsv",
-        "R/bpe.tsv",
-        "R/other/{unknown}.tsv",
-    ]
+    patterns = {
+        "tokenize": r"R/tokenize/{scatteritem,\d+-of-\d+}.tsv",
+        "train_stage": "R/train/{recipe}.{stage,L[0-9]+}.tsv",
+        "glue_finetune": "R/fine/{recipe}.{task}.seed{seed}.tsv",
+        "learn_bpe": "R/bpe.tsv",
+        "some_other_rule": "R/other.tsv",
+        "read_books": "R/books.tsv",
+        "extract": "R/extract.tsv",
+    }
     assert benchmark_files(patterns, config) == [
         "R/tokenize/1-of-2.tsv",
         "R/tokenize/2-of-2.tsv",
+        "R/bpe.tsv",
         "R/train/s.L3.tsv",
         "R/train/s.L6.tsv",
         "R/fine/s.RT.seed1.tsv",
         "R/fine/s.RT.seed2.tsv",
-        "R/bpe.tsv",
     ]
+    config["corpus"]["books"] = ["folder"]
+    assert benchmark_files(patterns, config)[-1] == "R/books.tsv"
+    config["corpus"]["dump"] = {"path": "dump.xml.bz2"}
+    assert benchmark_files(patterns, config)[0] == "R/extract.tsv"

@@ -10,7 +10,7 @@ from tests.report.browser import Browser, available
 from tests.report.handmade import snakemake
 
 SECTIONS = {
-    "Corpus": ["corpus.html"],
+    "Corpus": ["corpus.html", "corpus.svg"],
     "Pre-training": ["loss_seconds.svg", "loss_tokens.svg", "stages.html"],
     "Growth": ["growth.html", "time_to_loss.svg"],
     "GLUE": ["glue.svg", "glue.html"],
@@ -119,3 +119,9 @@ def test_pages_hold_configuration_versions_and_times(project: Path) -> None:
     assert "torch" in versions and "results/pretrain/stacking/L6" in versions
     resources = (tables / "resources.html").read_text(encoding="utf-8")
     assert "train_stage" in resources and '<td class="n">4</td>' in resources  # its jobs
+
+
+def test_glue_page_has_spread_and_the_papers_numbers(project: Path) -> None:
+    page = (project / "results/tables/glue.html").read_text(encoding="utf-8")
+    for cell in ("0.2210", "0.1900", "0.2400", "22.1", "84.2"):
+        assert f'<td class="n">{cell}</td>' in page

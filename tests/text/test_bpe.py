@@ -1,7 +1,6 @@
 """Merges are subword-nmt's own, learnt from counts, applied with a cache."""
 
 import io
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ from subword_nmt.apply_bpe import BPE
 from subword_nmt.learn_bpe import learn_bpe
 
 from stackbert.errors import UserError
-from stackbert.text.bpe import Encoder, learn, write_counts
+from stackbert.text.bpe import Encoder, WordTable, learn
 
 TEXT = (
     "the lower and the lowest of the newer towers\nthey know the widest of the newest rivers\n"
@@ -21,8 +20,8 @@ TEXT = (
 def codes(tmp_path: Path) -> Path:
     lines = TEXT.splitlines()
     for number, part in enumerate((lines[:4], lines[4:])):
-        with open(tmp_path / f"{number}.words", "w") as file:
-            write_counts(Counter(" ".join(part).split()), file)
+        with WordTable(tmp_path / f"{number}.words") as table:
+            table.add(" ".join(part).split())
     learn([tmp_path / "0.words", tmp_path / "1.words"], tmp_path / "codes", 60)
     return tmp_path / "codes"
 
@@ -48,6 +47,30 @@ def test_the_cache_may_be_emptied_at_any_word(codes: Path, monkeypatch: pytest.M
     whole = Encoder(codes)(line)
     monkeypatch.setattr("stackbert.text.bpe._CACHE", 2)
     assert Encoder(codes)(line) == whole
+
+
+def test_a_table_in_runs_equals_one_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def table(name: str) -> str:
+        with WordTable(tmp_path / name) as words:
+            for line in TEXT.splitlines():
+                words.add(line.split())
+        return (tmp_path / name).read_text()
+
+    whole = table("whole")
+    assert whole.splitlines()[:2] == ["... 3", "<w> 3"]
+    monkeypatch.setattr("stackbert.text.bpe._CACHE", 3)
+    assert table("runs") == whole
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs", "whole"]
+
+
+def test_a_failed_table_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stackbert.text.bpe._CACHE", 3)
+    with pytest.raises(RuntimeError), WordTable(tmp_path / "words") as words:
+        words.add(TEXT.split())
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_to_merge(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sacremoses import MosesPunctNormalizer
 
@@ -44,6 +44,7 @@ def test_spaces_are_not_collapsed_again_after_control_characters() -> None:
     assert clean_line("a \x07 b") == "a   b"
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_clean_line_agrees_with_the_rules_one_by_one(text: str) -> None:
     """The fast path equals a literal reading of the rules, on any text."""

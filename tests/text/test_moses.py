@@ -70,6 +70,8 @@ def test_tokenize_on_any_text(text: str) -> None:
         "'Tis the workers' 1960's rock'n'roll, isn't it.'",
         "wait.. what... no.... U.S.A. e.g. x.y. 3.14. end.",
         "1,000,000 a,b ,c d, 5,",
+        ":,,0 ,5 a,,5 ,,",
+        ",5",
         "a.\u00a0b\u2009c.\x1fd",
     ],
 )

@@ -2,13 +2,12 @@
 
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
 import pytest
 from sacremoses import MosesTokenizer
 
-from stackbert.text.bpe import learn, write_counts
+from stackbert.text.bpe import WordTable, learn
 from stackbert.text.clean import clean_line
 from stackbert.text.pipeline import TextPipeline
 
@@ -25,8 +24,8 @@ RAW_WORDS = ["they", "say", "it", "is", "great", "great", "stars", "and", "back"
 @pytest.fixture(scope="module")
 def codes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("codes")
-    with open(folder / "words", "w") as file:
-        write_counts(Counter(RAW_WORDS), file)
+    with WordTable(folder / "words") as table:
+        table.add(RAW_WORDS)
     learn([folder / "words"], folder / "codes", 8)
     return folder / "codes"
 

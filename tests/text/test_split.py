@@ -61,7 +61,7 @@ def test_any_shards_and_passes_give_the_plain_answer(
     edges = [0, *sorted(min(cut, len(lines)) for cut in cuts), len(lines)]
     shards = [lines[a:b] for a, b in pairwise(edges)]
     wanted = plain(lines, valid_every)
-    working, module._WORKING_BYTES = module._WORKING_BYTES, (passes << 20) // len(lines)
+    working, module._WORKING_BYTES = module._WORKING_BYTES, (passes << 19) // len(lines)
     try:
         if wanted.count(TRAIN) + wanted.count(VALID) < valid_every:
             return

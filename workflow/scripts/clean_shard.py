@@ -4,7 +4,7 @@ from stackbert.text.shards import clean_shard
 number, total = map(int, snakemake.wildcards.scatteritem.split("-of-"))
 run_step(
     lambda: clean_shard(
-        snakemake.input.text,
+        snakemake.input.texts,
         snakemake.output.lines,
         snakemake.output.hashes,
         snakemake.output.counts,

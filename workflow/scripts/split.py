@@ -7,6 +7,7 @@ run_step(
         snakemake.output.flags,
         snakemake.output.counts,
         snakemake.params.valid_every,
+        snakemake.resources.mem_mb,
     ),
     snakemake.log[0],
     snakemake.output,

@@ -9,7 +9,10 @@ def step() -> None:
     init = snakemake.input.get("init") or None
     settings, stage = snakemake.params.config, snakemake.params.stage
     data = snakemake.input.data[0].rsplit("/", 1)[0]
-    train_stage(settings, stage, data, init, snakemake.output.checkpoint, snakemake.log[0], name)
+    # Neither changes the result, so neither is a parameter, whose change would train again.
+    how = (snakemake.config["save_minutes"], snakemake.resources.get("mpi"))
+    checkpoint, log = snakemake.output.checkpoint, snakemake.log[0]
+    train_stage(settings, stage, data, init, checkpoint, log, name, *how)
     write_run(snakemake.output.run, {**snakemake.config, "stage": stage}, stage["seed"])
 
 

@@ -19,6 +19,7 @@ class StackBertTokenizer(PreTrainedTokenizer):
     """Raw text -> the ids of training; `<mask>` is the one special symbol that text may hold."""
 
     vocab_files_names = {"vocab_file": "dict.txt", "merges_file": "bpe.codes"}  # noqa: RUF012
+    model_input_names = ["input_ids", "token_type_ids", "attention_mask"]  # noqa: RUF012
 
     def __init__(self, vocab_file: str, merges_file: str, **kwargs: Any) -> None:
         self.vocab_file, self.merges_file = vocab_file, merges_file

@@ -1,0 +1,214 @@
+"""How fast, in how much memory and on how much disk raw text becomes binarized data.
+
+    python benchmarks/corpus.py [--text FILE ...] [--dump FILE] [--out FILE]
+
+Without --text the articles of a dump are taken: the one given, or the embedded one of config.yaml.
+Each step runs in a process of its own, two shards one after the other, then both at the same time.
+Seconds are CPU seconds after the imports; MB are 10^6 bytes of extracted text, and of XML for
+extract. `total` is from extracted text to binarized data, without learn_bpe: the time to learn
+merges grows with the different words and the merges, not with the text (it is listed by itself).
+The last line is the result as JSON; it is kept in --out together with the machine's description.
+"""
+
+import argparse
+import bz2
+import json
+import multiprocessing
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from stackbert.text.files import open_lines  # noqa: E402
+
+SHARDS = 2
+SCATTERED = ("clean", "tokenize", "apply_bpe")
+LINEAR = ("clean", "split", "tokenize", "apply_bpe", "binarize")
+# All of English Wikipedia, for the extrapolation.
+DUMP_GB, XML_GB, TEXT_GB = 24, 100, 17  # compressed, uncompressed, articles' text
+WORD_TYPES, MERGES = 10_000_000, 32_640  # different tokenized words, merges of the paper
+
+
+def run_step(step: str, folder: str, shard: int, merges: int) -> dict[str, float]:
+    """Run one step in this process; its CPU and wall seconds and peak memory in MB."""
+    work = _step(step, Path(folder), shard, merges)
+    cpu, wall = time.process_time(), time.perf_counter()
+    work()
+    return {
+        "cpu": time.process_time() - cpu,
+        "wall": time.perf_counter() - wall,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+    }
+
+
+def _step(step: str, folder: Path, shard: int, merges: int) -> Callable[[], None]:
+    """The step as a function without arguments; what it imports is imported here."""
+
+    def name(suffix: str, number: int = shard) -> str:
+        return str(folder / f"{number}.{suffix}")
+
+    def each(suffix: str) -> list[str]:
+        return [name(suffix, number) for number in range(SHARDS)]
+
+    def several(*suffixes: str) -> list[str]:
+        return [name(suffix) for suffix in suffixes]
+
+    counts = folder / "counts.json"
+    if step == "extract":
+        from stackbert.text.extract import extract
+
+        return lambda: extract(folder / "dump", folder / "articles", counts, False, 1)
+    if step == "split":
+        from stackbert.text.split import split
+
+        return lambda: split(each("hashes"), each("flags"), counts, 200)
+    if step == "learn_bpe":
+        from stackbert.text.bpe import learn
+
+        return lambda: learn(each("words"), folder / "codes", merges)
+    if step == "binarize":
+        from stackbert.text import dictionary as _  # noqa: F401  fairseq's import is not counted
+        from stackbert.text.binarize import binarize
+
+        made = folder / "bin"
+        return lambda: binarize(each("train.bpe"), each("valid.bpe"), made, counts, 32_768)
+    from stackbert.text import shards
+
+    if step == "clean":
+        lines, hashes, kept = several("lines", "hashes", "json")
+        articles = [folder / "articles"]
+        return lambda: shards.clean_shard(articles, lines, hashes, kept, shard, SHARDS)
+    if step == "tokenize":
+        lines, flags, train, valid, words, kept = several(
+            "lines", "flags", "train", "valid", "words", "json"
+        )
+        return lambda: shards.tokenize_shard(lines, flags, train, valid, words, kept, "sentencex")
+    train, valid, train_out, valid_out = several("train", "valid", "train.bpe", "valid.bpe")
+    return lambda: shards.encode_shard(train, valid, train_out, valid_out, folder / "codes")
+
+
+def measure(folder: Path, steps: list[str], merges: int) -> dict[str, list[dict[str, float]]]:
+    """Each step's measurements, one per shard where it is scattered, one after the other."""
+    found: dict[str, list[dict[str, float]]] = {}
+    for step in steps:
+        shards = range(SHARDS) if step in SCATTERED else range(1)
+        found[step] = [_in_process(step, folder, [shard], merges)[0] for shard in shards]
+        _tell(f"{step}: {sum(part['cpu'] for part in found[step]):.2f} s of CPU")
+    return found
+
+
+def scaling(folder: Path, alone: dict[str, list[dict[str, float]]], merges: int) -> float:
+    """Wall time of the scattered steps one shard after the other over that of both at once."""
+    one = two = 0.0
+    for step in SCATTERED:
+        both = _in_process(step, folder, list(range(SHARDS)), merges)
+        one += sum(part["wall"] for part in alone[step])
+        two += max(part["wall"] for part in both)
+    return one / two
+
+
+def _in_process(step: str, folder: Path, shards: list[int], merges: int) -> list[dict[str, float]]:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(len(shards), mp_context=context) as pool:
+        jobs = [pool.submit(run_step, step, str(folder), shard, merges) for shard in shards]
+        return [job.result() for job in jobs]
+
+
+def prepare(folder: Path, texts: list[str], dump: str | None) -> float | None:
+    """Write the articles, or the dump to take them from; MB of XML in the latter case."""
+    if texts:
+        with open(folder / "articles", "w", encoding="utf-8") as out:
+            for text in texts:
+                content = Path(text).read_text(encoding="utf-8", errors="ignore")
+                out.write(json.dumps({"text": content}, ensure_ascii=False) + "\n")
+        return None
+    if dump:
+        (folder / "dump").symlink_to(Path(dump).resolve())
+    else:
+        import yaml
+
+        from stackbert.download import fetch
+
+        config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+        fetch(config["corpus"]["dump"], folder / "dump")
+    with bz2.open(folder / "dump") as file:
+        return sum(map(len, file)) / 1e6
+
+
+def disk_per_text(folder: Path) -> float:
+    """Largest sum of files alive at the same time, over the size of the extracted text."""
+
+    def size(*patterns: str) -> float:
+        return sum(path.stat().st_size for pattern in patterns for path in folder.glob(pattern))
+
+    moments = [
+        size("articles", "*.lines", "*.hashes"),
+        size("*.lines", "*.flags", "*.train", "*.valid", "*.words"),
+        size("*.train", "*.valid", "*.bpe"),
+        2 * size("*.bpe") + size("bin/*"),  # fairseq-preprocess wants one file
+    ]
+    return max(moments) / size("articles")
+
+
+def summarize(
+    folder: Path, found: dict[str, list[dict[str, float]]], xml_mb: float | None, merges: int
+) -> dict[str, Any]:
+    """The figures of the last line, but for the scaling."""
+    text_mb = (folder / "articles").stat().st_size / 1e6
+    cpu = {step: sum(part["cpu"] for part in parts) for step, parts in found.items()}
+    per_core = {step: (xml_mb or 0) / cpu[step] for step in cpu if step == "extract"}
+    per_core |= {step: text_mb / cpu[step] for step in cpu if step != "extract"}
+    per_core["total"] = text_mb / sum(cpu[step] for step in LINEAR)
+    types = {line.split()[0] for n in range(SHARDS) for line in open_lines(folder / f"{n}.words")}
+    learning = cpu["learn_bpe"] * (WORD_TYPES / len(types)) * (MERGES / merges)
+    seconds = TEXT_GB * 1e3 / per_core["total"] + learning
+    if xml_mb:
+        seconds += XML_GB * 1e3 / per_core["extract"]
+    peaks = {step: max(part["peak_mb"] for part in parts) for step, parts in found.items()}
+    return {
+        "text_mb": round(text_mb, 2),
+        "mb_per_s_per_core": {step: round(rate, 2) for step, rate in per_core.items()},
+        "peak_mb": round(max(peaks.values())),
+        "peak_mb_per_step": {step: round(peak) for step, peak in peaks.items()},
+        "enwiki_core_hours": round(seconds / 3600, 1),
+        "enwiki_disk_gb": round(DUMP_GB + TEXT_GB * disk_per_text(folder)),
+    }
+
+
+def main() -> None:
+    """Measure, print the result as the last line, keep it with the machine's description."""
+    from stackbert.provenance import machine
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--text", nargs="+", default=[], help="plain text files, a document each")
+    parser.add_argument("--dump", help="a bz2 dump instead of the embedded one")
+    parser.add_argument("--merges", type=int, default=4_000, help="merges to learn")
+    parser.add_argument("--out", default=str(ROOT / "benchmarks" / "results" / "corpus.json"))
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as work:
+        folder = Path(work)
+        xml_mb = prepare(folder, arguments.text, arguments.dump)
+        steps = [*(["extract"] if xml_mb else []), "clean", "split", "tokenize"]
+        found = measure(folder, [*steps, "learn_bpe", "apply_bpe", "binarize"], arguments.merges)
+        result = summarize(folder, found, xml_mb, arguments.merges)
+        result["scaling_2_cores"] = round(scaling(folder, found, arguments.merges), 2)
+    out = Path(arguments.out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    kept = {"command": " ".join(sys.argv), "machine": machine(), **result}
+    out.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(result))
+
+
+def _tell(message: str) -> None:
+    print(f"benchmark: {message}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

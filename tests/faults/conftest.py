@@ -1,0 +1,3 @@
+"""The binarized text that the plug-in's own tests use."""
+
+from tests.plugin.test_train import data  # noqa: F401

@@ -1,0 +1,141 @@
+"""`snakemake --profile slurm` on a real Slurm: to the end, through failures, cancels and kills."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from stackbert.checkpoint import load_checkpoint
+from tests.slurm.conftest import LONG, Workflow, jobs, wait
+
+CHECKPOINT = Path("pretrain/stacking/L1/checkpoint.pt")
+
+
+def train_jobs(*states: str) -> list[str]:
+    return [job for job, rule in jobs(*states).items() if "train_stage" in rule]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+    """The whole workflow; the job of the long stage is cancelled once, half-way."""
+    flow = Workflow(tmp_path_factory.mktemp("finished"))
+    together = 0
+    process = flow.start()
+
+    def watch() -> bool:
+        nonlocal together
+        together = max(together, len(jobs("RUNNING")))
+        return flow.trained() >= 15 or process.poll() is not None
+
+    wait(watch, "15 updates of the long stage", 400)
+    assert process.poll() is None, flow.said.read_text()[-5000:]
+    before = train_jobs("RUNNING")
+    long = [job for job in before if "stacking" in jobs()[job]] or before
+    subprocess.run(["scancel", long[0]], check=True)
+    assert process.wait() == 0, flow.said.read_text()[-5000:]
+    assert together >= 2
+    return flow
+
+
+@pytest.fixture(scope="module")
+def weights(finished: Workflow, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The long stage trained here without Slurm and without interruption."""
+    flow = Workflow(tmp_path_factory.mktemp("local"))
+    _take_corpus(finished, flow)
+    run = flow.snakemake("--cores", "1", f"results/{CHECKPOINT}")
+    assert run.returncode == 0, run.stdout[-3000:]
+    return flow.results / CHECKPOINT
+
+
+def _take_corpus(source: Workflow, flow: Workflow) -> None:
+    """Its binarized text, as if this workflow had made it."""
+    shutil.copytree(source.results / "bin", flow.results / "bin")
+    (flow.results / "tables").mkdir()
+    shutil.copy2(source.results / "tables" / "corpus.tsv", flow.results / "tables")
+    shutil.copytree(source.folder / ".snakemake" / "metadata", flow.folder / ".snakemake/metadata")
+
+
+def assert_same(one: Path, other: Path) -> None:
+    first, second = (load_checkpoint(path)["model"] for path in (one, other))
+    assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
+
+
+def test_to_the_end_with_a_cancelled_job_that_continued(finished: Workflow, weights: Path) -> None:
+    assert list((finished.results / "figures").glob("*.svg"))
+    assert "Trying to restart job" in finished.said.read_text()
+    assert_same(finished.results / CHECKPOINT, weights)
+    first, second = finished.began()
+    assert first == 0 and second >= 15
+    # Every update was made once: nothing was lost and nothing done twice.
+    assert finished.trained() == LONG["updates"] - second
+
+
+def test_a_failed_job_is_reported_with_its_log(tmp_path: Path) -> None:
+    flow = Workflow(tmp_path)
+    dump = flow.folder / "dump.bz2"
+    dump.write_bytes(b"no bzip2")
+    (flow.folder / "bad.yaml").write_text(
+        f"corpus: {{dump: {{package: null, member: null, sha256: null, path: {dump}}}}}\n"
+    )
+    target = "results/corpus/articles.jsonl"
+    run = flow.start("--retries", "0", target, configs=["bad.yaml"])
+    assert run.wait() != 0
+    said = flow.said.read_text()
+    assert re.search(r"extract failed: .*dump.*\(log: \S*logs/extract/extract\.log", said), said
+
+
+def test_limit_gpu_interrupt_and_kill(finished: Workflow, weights: Path, tmp_path: Path) -> None:
+    """One stage through a time limit, Ctrl-C and SIGKILL of the login process, on a GPU."""
+    flow = Workflow(tmp_path)
+    _take_corpus(finished, flow)
+    target = f"results/{CHECKPOINT}"
+    # A limit of a minute, of which 50 seconds are warning: the first job has 10 to 40 seconds.
+    extra = "train_stage:slurm_extra='--signal=USR1@50'"
+    command = (target, "--retries", "20", "--set-resources", "train_stage:gpu=1")
+    process = flow.start(*command, "train_stage:runtime=1", extra)
+    wait(lambda: flow.trained() >= 5, "5 updates")
+    shown = subprocess.run(
+        ["scontrol", "show", "job", "-d", train_jobs("RUNNING")[0]], capture_output=True, text=True
+    ).stdout
+    assert re.search(r"GRES=gpu:fake:1\(IDX:[01]\)", shown), shown
+    wait(lambda: "stopped by SIGUSR1" in flow.slurm_logs(), "Slurm's warning")
+    wait(lambda: len(flow.began()) == 2 and flow.trained() >= 2, "the next job")
+    assert 5 <= flow.began()[1] < LONG["updates"]
+
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait()
+    wait(lambda: not jobs(), "no job after Ctrl-C", 60)
+
+    before = len(flow.began())
+    process = flow.start(*command)
+    wait(lambda: len(flow.began()) > before and flow.trained() >= 2, "the second command trains")
+    process.kill()
+    process.wait()
+    [orphan] = train_jobs("RUNNING")
+    assert flow.snakemake("--unlock").returncode == 0
+    process = flow.start(*command)
+    wait(lambda: len(train_jobs("RUNNING")) == 1 and train_jobs("RUNNING") != [orphan], "takeover")
+    assert process.wait() == 0, flow.said.read_text()[-5000:]
+    assert f"stopping Slurm job {orphan}, left from a run that was killed" in flow.slurm_logs()
+    assert_same(flow.results / CHECKPOINT, weights)
+    assert all(later > earlier for earlier, later in pairwise(flow.began()))
+
+
+def test_a_stage_of_several_processes_started_by_srun(finished: Workflow, tmp_path: Path) -> None:
+    flow = Workflow(tmp_path)
+    _take_corpus(finished, flow)
+    config = yaml.safe_load((tmp_path / "tiny.yaml").read_text())
+    config["pretrain"]["devices"] = 2
+    (tmp_path / "two.yaml").write_text(yaml.safe_dump(config))
+    target = "results/pretrain/scratch/L2/checkpoint.pt"
+    resources = ["train_stage:mpi=srun", "train_stage:tasks=2", "train_stage:mem_mb=2000"]
+    run = flow.start(target, "--set-resources", *resources, configs=["two.yaml"])
+    assert run.wait() == 0, flow.said.read_text()[-5000:]
+    assert "training on 2 devices" in flow.log("train_stage", "scratch.L2")
