@@ -7,11 +7,10 @@ from snakemake.utils import min_version
 
 min_version("9.0")
 
-# Every job, also one in a conda environment or on another node, imports the packages from here.
 sys.path.insert(0, workflow.basedir)
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    part for part in (workflow.basedir, os.environ.get("PYTHONPATH")) if part
-)
+from stackbert.importable import make_importable
+
+make_importable(workflow.basedir)
 
 
 # Beside this file, so that the workflow runs in any folder (snakemake --directory).

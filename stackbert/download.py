@@ -126,7 +126,8 @@ def _partial(target: str | Path) -> Iterator[Path]:
     """A name beside `target` to be written to; it takes the target's place if all goes well."""
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+    part = target.with_name(f"{target.name}.tmp")
+    part.unlink(missing_ok=True)
     try:
         yield part
         os.replace(part, target)

@@ -53,6 +53,8 @@ def read_run(checkpoint: str | Path) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run snakemake again, which writes it") from None
+    except ValueError:
+        raise UserError(f"{path} is damaged: delete it and run snakemake again") from None
 
 
 def load(checkpoint: str | Path, fine_tuned: bool = False) -> Trained:

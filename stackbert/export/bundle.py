@@ -92,7 +92,7 @@ def _collect() -> dict[str, _Module]:
 def _text(module: _Module) -> str:
     """The needed statements with what stands before them, imports made relative."""
     lines = module.source.split("\n")
-    parts = []
+    parts: list[str] = []
     for statement in module.tree.body:
         bound = _bound(statement)
         if bound and not module.used & set(bound):

@@ -140,15 +140,17 @@ def _data(facts: Facts) -> str:
         for key in (("tokenize", "words"), ("binarize", "train_tokens"))
     )
     # checksums say nothing to a reader
-    named = [f"{k} `{v}`" for k, v in corpus["dump"].items() if v and not k.startswith("sha")]
+    named = [
+        f"{k} `{v}`" for k, v in (corpus["dump"] or {}).items() if v and not k.startswith("sha")
+    ]
     sources = [f"Wikipedia dump: {', '.join(named)}"] if named else []
     if corpus.get("books"):
         sources.append(f"text files and books: {', '.join(f'`{b}`' for b in corpus['books'])}")
     return (
         f"{'; '.join(sources)}. After cleaning {words} words, {tokens} tokens of "
         f"{facts.model.shape.vocab_size:,} types for training.\n\n"
-        "Licence of the data: the text of Wikipedia is under CC BY-SA 4.0 and the GFDL, which ask to name its "
-        "authors and to share alike. Text from other sources has the licence of those sources"
+        "Licence of the data: the text of Wikipedia is under CC BY-SA 4.0 and the GFDL, which ask "
+        "to name its authors and to share alike. Other text has the licence of its source"
         + (f", and so have the examples of {facts.task.name}." if facts.task else ".")
     )
 

@@ -96,10 +96,14 @@ def _take_key(run: RunLog, job: Job, key: str, value: str) -> None:
 
 @dataclass(frozen=True)
 class Pace:
-    """How far a training process is: updates, seconds per update, and its last logged numbers."""
+    """How far a training process is: updates, seconds per update, and its last logged numbers.
+
+    `start` is the seconds from the beginning of its job to its first update.
+    """
 
     update: int
     seconds_per_update: float | None
+    start: float
     loss: float
     tokens_per_second: float
 
@@ -123,7 +127,9 @@ def read_pace(path: str | Path, since: float = 0.0) -> Pace | None:
     if not points:
         return None
     (start, first), (end, last) = points[0], points[-1]
-    updates = int(last["num_updates"]) - int(first["num_updates"])
+    begun = int(first["num_updates"])
+    updates = int(last["num_updates"]) - begun
     loss = float(last.get("mlm_loss", last["loss"]))
     each = (end - start) / updates if updates > 0 and end > start else None
-    return Pace(int(last["num_updates"]), each, loss, float(last["wps"]))
+    before = max(0.0, start - since - (begun * each if each else 0.0))
+    return Pace(int(last["num_updates"]), each, before, loss, float(last["wps"]))

@@ -22,7 +22,7 @@ from stackbert.report.resources import duration
 from stackbert.report.runlog import Pace, RunLog, newest_log, read_log, read_pace
 
 Config = Mapping[str, Any]
-START = 8.0  # seconds from the start of a training process to its first update
+START = 8.0  # seconds from the start of a training process to its first update, until measured
 SHORT = 3.0  # seconds of a job that has not been measured
 EXAMPLE_TOKENS = 35  # of a fine-tuning example, on average
 AFTER = ("_report", "_table", "_paper", "_submission", "_submission_files", "curve")
@@ -56,7 +56,7 @@ def stage_tasks(
     config: Config, run: RunLog, paces: Mapping[str, Pace], rate: float
 ) -> dict[str, Task]:
     """Training that is left, a task per stage; paces by `recipe/stage`, `rate` in FLOPs/s."""
-    running = {"/".join(job.wildcards.values()) for job in run.running()}
+    begun = {"/".join(job.wildcards.values()): job.started for job in run.running()}
     tasks: dict[str, Task] = {}
     for recipe, stages in config["recipes"].items():
         before: tuple[str, ...] = ()
@@ -69,10 +69,18 @@ def stage_tasks(
             if pace and pace.seconds_per_update:
                 each = pace.seconds_per_update
             done = pace.update if pace else 0
-            start = 0.0 if name in running and pace else START
+            start = _start(paces)
+            if name in begun:
+                start = 0.0 if pace else max(1.0, start - (time.time() - begun[name]))
             tasks[name] = Task(start + (stage["updates"] - done) * each, before)
             before = (name,)
     return tasks
+
+
+def _start(paces: Mapping[str, Pace]) -> float:
+    """Seconds that a training process takes to begin, as measured in this run."""
+    starts = [pace.start for pace in paces.values()]
+    return sum(starts) / len(starts) if starts else START
 
 
 def _flops_per_second(config: Config, paces: Mapping[str, Pace], guess: float) -> float:
@@ -87,14 +95,14 @@ def _flops_per_second(config: Config, paces: Mapping[str, Pace], guess: float) -
     return sum(rates) / len(rates) if rates else guess
 
 
-def glue_tasks(config: Config, run: RunLog, rate: float) -> dict[str, Task]:
+def glue_tasks(config: Config, run: RunLog, rate: float, start: float) -> dict[str, Task]:
     """Fine-tuning that is left, a task per run."""
     tasks = {}
     for recipe, stages in config["recipes"].items():
         last = f"{recipe}/L{stages[-1]['layers']}"
         for task in trained(config["glue"]["tasks"]):
             measured = run.seconds("glue_finetune", {"task": task})
-            seconds = measured or _glue_seconds(config, task, stages[-1]["layers"], rate)
+            seconds = measured or start + _glue_seconds(config, task, stages[-1]["layers"], rate)
             for seed in config["glue"]["seeds"]:
                 folder = Path(config["results"]) / "glue" / recipe / task / f"seed{seed}"
                 if not (folder / "scores.json").exists():
@@ -118,7 +126,7 @@ def _glue_seconds(config: Config, task: str, layers: int, rate: float) -> float:
     model = config["model"]
     width, inner = model["width"], model["feed_forward"]
     each = flops_per_token(layers, width, inner, EXAMPLE_TOKENS, 0, 1 / EXAMPLE_TOKENS)
-    return START + rows * epochs * EXAMPLE_TOKENS * each / rate
+    return rows * epochs * EXAMPLE_TOKENS * each / rate
 
 
 def seconds_left(config: Config, run: RunLog, paces: Mapping[str, Pace], guess: float) -> float:
@@ -129,7 +137,7 @@ def seconds_left(config: Config, run: RunLog, paces: Mapping[str, Pace], guess: 
     rate = _flops_per_second(config, paces, guess)
     tasks = stage_tasks(config, run, paces, rate)
     if "glue_finetune" in run.counts:  # a run may have been asked for less than everything
-        tasks |= glue_tasks(config, run, rate)
+        tasks |= glue_tasks(config, run, rate, _start(paces))
     early = late = 0.0
     for rule, count in run.left().items():
         if rule not in ("train_stage", "glue_finetune"):

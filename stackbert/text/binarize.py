@@ -4,8 +4,8 @@ import logging
 import os
 import shutil
 import sys
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,7 @@ def binarize(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".binarize-", dir=folder.parent) as work:
+    with _empty_folder(folder.parent / ".binarize") as work:
         for name, parts in (("train.txt", train), ("valid.txt", valid)):
             with open(Path(work, name), "wb") as file:
                 concatenate(list(parts), file)
@@ -59,6 +59,17 @@ def binarize(
             os.replace(made / name, folder / name)
     write_json(counts_path, counts)
     print("binarize:", ", ".join(f"{k} {v}" for k, v in counts.items()), file=sys.stderr)
+
+
+@contextmanager
+def _empty_folder(path: Path) -> Iterator[str]:
+    """A folder to work in, cleared of what a killed run may have left, and removed at the end."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
+    try:
+        yield str(path)
+    finally:
+        shutil.rmtree(path)
 
 
 def _preprocess(work: str, made: Path, vocab_size: int, workers: int) -> None:

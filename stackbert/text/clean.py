@@ -17,7 +17,6 @@ _DOTS = re.compile(r"\.{4,}")
 _ASTERISK = re.compile(r"(?<!\S)\*(?=\w)")
 _CONTROL = regex.compile(r"\p{C}")
 _NOT_LETTERS = bytes(byte for byte in range(256) if not chr(byte).isalpha() or byte > 127)
-_OPEN_END = re.compile(r"(?:[^\W_]|,)\Z")
 
 
 def clean_line(line: str | bytes) -> str:
@@ -47,7 +46,7 @@ def join_broken(lines: Iterable[str]) -> Iterator[str]:
     """
     pending = ""
     for line in lines:
-        if pending and line[:1].islower() and _OPEN_END.search(pending):
+        if pending and line[:1].islower() and (pending[-1] == "," or pending[-1].isalnum()):
             pending += " " + line
             continue
         if pending:

@@ -18,7 +18,8 @@ def replacing(path: str | Path, mode: str = "w") -> Iterator[Any]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    # One name, not one per process: what a killed job left is overwritten by the next try.
+    temporary = path.with_name(f"{path.name}.tmp")
     text: dict[str, Any] = (
         {} if "b" in mode else {"encoding": "utf-8", "newline": "\n", "errors": "ignore"}
     )

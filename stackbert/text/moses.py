@@ -52,8 +52,9 @@ def _expressions(alnum: str, alpha: str, number: str) -> tuple[re.Pattern[str], 
     """What a token looks like in plain text, and which apostrophes make a text not plain.
 
     In plain text each apostrophe stands alone between two letters, neither dots nor commas follow
-    each other, and sacremoses' own mark for dots does not occur. There the tokenizer's steps come to this: words, in which a comma may stand between
-    digits (or before one at the very start), and single other characters.
+    each other, and sacremoses' own mark for dots does not occur. There the tokenizer's steps come
+    to this: words, in which a comma may stand between digits (or before one at the very start), and
+    single other characters.
     """
     word = rf"[{alnum}.`\-]"
     token = rf"(?:'?{word}|^,(?=[{number}])){word}*(?:(?<=[{number}]),(?=[{number}]){word}*)*|\S"

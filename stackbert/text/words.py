@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from heapq import heapify, heappop, heappush
 
 import sentencex
 
@@ -44,22 +45,33 @@ def join_short(sentences: list[str]) -> list[str]:
     The cost is the pair's number of words, and 5 more if the first ends in . " ! or ?; no sentence
     gets longer than 250 words. Ties go to the first pair.
     """
-    texts = list(sentences)
-    words = [text.count(" ") + 1 for text in texts]
-    ends = [END_COST * text.endswith((".", '"', "!", "?")) for text in texts]
-    while len(texts) > 1 and min(words) < FEWEST_WORDS:
-        costs = [
-            (words[i] + words[i + 1] + ends[i], i)
-            for i in range(len(words) - 1)
-            if words[i] + words[i + 1] <= MOST_WORDS
-        ]
-        if not costs:
-            break
-        _, i = min(costs)
-        texts[i : i + 2] = [texts[i] + " " + texts[i + 1]]
-        words[i : i + 2] = [words[i] + words[i + 1]]
-        ends[i : i + 2] = [ends[i + 1]]
-    return texts
+    words = [sentence.count(" ") + 1 for sentence in sentences]
+    short = sum(count < FEWEST_WORDS for count in words)
+    if not short:
+        return sentences
+    parts = [[sentence] for sentence in sentences]  # a sentence that was joined has none
+    ends = [END_COST * sentence.endswith((".", '"', "!", "?")) for sentence in sentences]
+    after = list(range(1, len(words) + 1))
+    before = list(range(-1, len(words)))
+    heap = [(words[i] + words[i + 1] + ends[i], i) for i in range(len(words) - 1)]
+    heapify(heap)
+    while short and heap:
+        cost, i = heappop(heap)
+        j = after[i]
+        if not parts[i] or j == len(words) or cost != words[i] + words[j] + ends[i]:
+            continue  # the pair has changed since; what it became is in the heap, too
+        if words[i] + words[j] > MOST_WORDS:
+            continue
+        short -= (words[i] < FEWEST_WORDS) + (words[j] < FEWEST_WORDS)
+        words[i], ends[i], after[i] = words[i] + words[j], ends[j], after[j]
+        short += words[i] < FEWEST_WORDS
+        before[after[j]] = i
+        parts[i] += parts[j]
+        parts[j] = []
+        for k in (before[i], i):
+            if k >= 0 and after[k] < len(words):
+                heappush(heap, (words[k] + words[after[k]] + ends[k], k))
+    return [" ".join(part) for part in parts if part]
 
 
 def part_documents(lines: list[str]) -> list[str]:

@@ -43,8 +43,8 @@ CONFIG = {
             {"layers": 1, "updates": 60, "lr": [[0, 1e-3], [60, 1e-3]], "seed": 1},
             {"layers": 2, "updates": 30, "lr": [[0, 1e-3], [30, 1e-6]], "seed": 2, "grow": "stack"},
         ],
+        "scratch": [{"layers": 2, "updates": 5, "lr": [[0, 1e-3], [5, 1e-6]], "seed": 1}],
     },
-    "control": "stacking",
 }
 TIMES = ("seconds", "speedup")
 

@@ -89,12 +89,12 @@ def test_pace_of_a_training_log(tmp_path: Path) -> None:
     now = float(int(time.time()))
     train_log(tmp_path / "log", now, [10, 20, 40], each=2)
     pace = read_pace(tmp_path / "log", since=now)
-    assert pace and (pace.update, pace.seconds_per_update) == (40, 2.0)
+    assert pace and (pace.update, pace.seconds_per_update, pace.start) == (40, 2.0, 5.0)
     assert (pace.loss, pace.tokens_per_second) == (6.5, 1234.5)
     assert read_pace(tmp_path / "log", since=now + 1000) is None
     assert read_pace(tmp_path / "none") is None
     (tmp_path / "old").write_text((tmp_path / "log").read_text().replace(",000 |", " |"))
-    assert read_pace(tmp_path / "old") == pace
+    assert read_pace(tmp_path / "old", since=now) == pace
 
 
 def test_makespan_on_one_and_two_slots() -> None:
@@ -127,9 +127,9 @@ def test_deeper_stages_are_timed_by_their_flops(config: dict[str, Any]) -> None:
     ratio = estimate.stage_flops(config, deep) / estimate.stage_flops(
         config, config["recipes"]["a"][0]
     )
-    paces = {"a/L1": read_pace("results/logs/train_stage/a.L1.log")}
+    paces = {"a/L1": read_pace("results/logs/train_stage/a.L1.log", now - 65)}
     left = seconds_left(config, run, paces, guess=1e9)  # type: ignore[arg-type]
-    assert left == pytest.approx(70 * 2 + 8 + 100 * 2 * ratio + 1.5)
+    assert left == pytest.approx(70 * 2 + 5 + 100 * 2 * ratio + 1.5)
 
 
 def test_plain_lines_of_a_run_that_is_over(project: Path) -> None:

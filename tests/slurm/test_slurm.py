@@ -5,9 +5,11 @@ import re
 import shutil
 import signal
 import subprocess
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 import yaml
@@ -91,41 +93,64 @@ def test_a_failed_job_is_reported_with_its_log(tmp_path: Path) -> None:
     assert re.search(r"extract failed: .*dump.*\(log: \S*logs/extract/extract\.log", said), said
 
 
-def test_limit_gpu_interrupt_and_kill(finished: Workflow, weights: Path, tmp_path: Path) -> None:
-    """One stage through a time limit, Ctrl-C and SIGKILL of the login process, on a GPU."""
+def test_limit_warning_interrupt_and_kill(
+    finished: Workflow, weights: Path, tmp_path: Path
+) -> None:
+    """One stage through a time limit, Slurm's warning, Ctrl-C and SIGKILL of the login process."""
     flow = Workflow(tmp_path)
     _take_corpus(finished, flow)
-    target = f"results/{CHECKPOINT}"
-    # A limit of a minute, of which 50 seconds are warning: the first job has 10 to 40 seconds.
-    extra = "train_stage:slurm_extra='--signal=USR1@50'"
-    command = (target, "--retries", "20", "--set-resources", "train_stage:gpu=1")
-    process = flow.start(*command, "train_stage:runtime=1", extra)
-    wait(lambda: flow.trained() >= 5, "5 updates")
+    command = (f"results/{CHECKPOINT}", "--set-resources", "train_stage:gpu=1")
+
+    process = flow.start(*command, "train_stage:runtime=1")
+    next_job(flow, 1)
     shown = subprocess.run(
-        ["scontrol", "show", "job", "-d", train_jobs("RUNNING")[0]], capture_output=True, text=True
+        ["scontrol", "show", "job", "-d", running()], capture_output=True, text=True
     ).stdout
     assert re.search(r"GRES=gpu:fake:1\(IDX:[01]\)", shown), shown
-    wait(lambda: "stopped by SIGUSR1" in flow.slurm_logs(), "Slurm's warning")
-    wait(lambda: len(flow.began()) == 2 and flow.trained() >= 2, "the next job")
-    assert 5 <= flow.began()[1] < LONG["updates"]
+    # Its training sleeps until Slurm ends the job, a minute after it began.
+    training(tmp_path).suspend()
+    wait(lambda: "stopped by SIGTERM" in flow.slurm_logs(), "the end by the time limit")
+    assert "DUE TO TIME LIMIT" in flow.slurm_logs()
+    next_job(flow, 2)
+    # What --signal=USR1@120 of the profile has Slurm send two minutes before the limit.
+    subprocess.run(["scancel", "--signal=USR1", running()], check=True)
+    next_job(flow, 3)
+    assert "stopped by SIGUSR1" in flow.slurm_logs()
 
     os.killpg(process.pid, signal.SIGINT)
     process.wait()
     wait(lambda: not jobs(), "no job after Ctrl-C", 60)
 
-    before = len(flow.began())
     process = flow.start(*command)
-    wait(lambda: len(flow.began()) > before and flow.trained() >= 2, "the second command trains")
+    next_job(flow, 4)
     process.kill()
     process.wait()
-    [orphan] = train_jobs("RUNNING")
+    orphan = running()
     assert flow.snakemake("--unlock").returncode == 0
-    process = flow.start(*command)
-    wait(lambda: len(train_jobs("RUNNING")) == 1 and train_jobs("RUNNING") != [orphan], "takeover")
-    assert process.wait() == 0, flow.said.read_text()[-5000:]
+    assert flow.start(*command).wait() == 0, flow.said.read_text()[-5000:]
     assert f"stopping Slurm job {orphan}, left from a run that was killed" in flow.slurm_logs()
     assert_same(flow.results / CHECKPOINT, weights)
-    assert all(later > earlier for earlier, later in pairwise(flow.began()))
+    began = flow.began()
+    assert len(began) == 5 and all(later > earlier for earlier, later in pairwise(began))
+
+
+def next_job(flow: Workflow, number: int) -> None:
+    """Wait until the `number`-th job of the long stage trains."""
+    wait(lambda: len(flow.began()) == number and flow.trained() >= 4, f"job {number} trains")
+
+
+def training(folder: Path) -> psutil.Process:
+    """The training process of the workflow in `folder`."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if "stackbert_fairseq.train" in process.cmdline() and process.cwd() == str(folder):
+                return process
+    pytest.fail("no training process")
+
+
+def running() -> str:
+    [job] = train_jobs("RUNNING")
+    return job
 
 
 def test_a_stage_of_several_processes_started_by_srun(finished: Workflow, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Segmentation, tokenization and the joining of short sentences."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stackbert.errors import UserError
 from stackbert.text.words import join_short, part_documents, segmenter, tokenize
@@ -81,6 +83,36 @@ def test_no_sentence_gets_longer_than_250_words() -> None:
     assert lengths(join_short(words(246, 4))) == [250]
     assert join_short([]) == []
     assert join_short(["a b"]) == ["a b"]
+
+
+def plain_join(sentences: list[str]) -> list[str]:
+    """The rule read literally, in quadratic time."""
+    texts = list(sentences)
+    while len(texts) > 1 and min(lengths(texts)) < 5:
+        n = lengths(texts)
+        costs = [
+            (n[i] + n[i + 1] + 5 * texts[i].endswith((".", '"', "!", "?")), i)
+            for i in range(len(n) - 1)
+            if n[i] + n[i + 1] <= 250
+        ]
+        if not costs:
+            break
+        i = min(costs)[1]
+        texts[i : i + 2] = [" ".join(texts[i : i + 2])]
+    return texts
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from([1, 2, 3, 4, 5, 9, 120, 246, 300]), st.sampled_from("x.?")))
+)
+def test_join_short_on_any_paragraph(shape: list[tuple[int, str]]) -> None:
+    sentences = [" ".join([*"w" * (n - 1), end]) for n, end in shape]
+    assert join_short(sentences) == plain_join(sentences)
+
+
+def test_join_short_on_a_long_paragraph() -> None:
+    assert lengths(join_short(["w ."] * 100_000)) == [8] * 25_000
 
 
 def test_part_documents() -> None:

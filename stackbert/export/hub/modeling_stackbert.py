@@ -3,6 +3,8 @@
 Symbols: b batch, n positions, d width, V dictionary size, o outputs of the classifier.
 """
 
+from typing import TypeVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,9 +14,12 @@ from transformers.modeling_outputs import (
     MaskedLMOutput,
     SequenceClassifierOutput,
 )
+from transformers.utils import ModelOutput
 
 from stackbert.export.hub.configuration_stackbert import StackBertConfig
 from stackbert.model import Encoder, ModelConfig, initialize, sinusoids
+
+Output = TypeVar("Output", bound=ModelOutput)
 
 
 class StackBertPreTrainedModel(PreTrainedModel):
@@ -54,7 +59,7 @@ class StackBertPreTrainedModel(PreTrainedModel):
         """The token embedding [V, d], which is also the output's."""
         return self.encoder.tokens
 
-    def set_input_embeddings(self, value: nn.Embedding) -> None:
+    def set_input_embeddings(self, value: nn.Module) -> None:
         """Replace the token embedding."""
         self.encoder.tokens = value
 
@@ -155,5 +160,5 @@ class StackBertForSequenceClassification(StackBertPreTrainedModel):
         return F.cross_entropy(logits, labels)
 
 
-def _returned(output: BaseModelOutput, return_dict: bool | None) -> object:
+def _returned(output: Output, return_dict: bool | None) -> Output | tuple[Tensor, ...]:
     return output.to_tuple() if return_dict is False else output
