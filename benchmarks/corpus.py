@@ -2,7 +2,7 @@
 
     python benchmarks/corpus.py [--text FILE ...] [--dump FILE] [--out FILE]
 
-Without --text the articles of a dump are taken: the one given, or the embedded one of config.yaml.
+Without --text and --dump the embedded dump of config.yaml is taken; with both, the text of both.
 Each step runs in a process of its own, two shards one after the other, then both at the same time.
 Seconds are CPU seconds after the imports; MB are 10^6 bytes of extracted text, and of XML for
 extract. `total` is from extracted text to binarized data, without learn_bpe: the time to learn
@@ -14,6 +14,7 @@ import argparse
 import bz2
 import json
 import multiprocessing
+import os
 import resource
 import sys
 import tempfile
@@ -37,14 +38,15 @@ WORD_TYPES, MERGES = 10_000_000, 32_640  # different tokenized words, merges of 
 
 
 def run_step(step: str, folder: str, shard: int, merges: int) -> dict[str, float]:
-    """Run one step in this process; its CPU and wall seconds and peak memory in MB."""
+    """Run one step in this process; its CPU and wall seconds, and the most memory of a process."""
     work = _step(step, Path(folder), shard, merges)
-    cpu, wall = time.process_time(), time.perf_counter()
+    cpu, wall = sum(os.times()[:4]), time.perf_counter()  # with the processes that it starts
     work()
+    peaks = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return {
-        "cpu": time.process_time() - cpu,
+        "cpu": sum(os.times()[:4]) - cpu,
         "wall": time.perf_counter() - wall,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+        "peak_mb": max(peak.ru_maxrss for peak in peaks) / 1e3,
     }
 
 
@@ -83,8 +85,8 @@ def _step(step: str, folder: Path, shard: int, merges: int) -> Callable[[], None
 
     if step == "clean":
         lines, hashes, kept = several("lines", "hashes", "json")
-        articles = [folder / "articles"]
-        return lambda: shards.clean_shard(articles, lines, hashes, kept, shard, SHARDS)
+        texts = sources(folder)
+        return lambda: shards.clean_shard(texts, lines, hashes, kept, shard, SHARDS)
     if step == "tokenize":
         lines, flags, train, valid, words, kept = several(
             "lines", "flags", "train", "valid", "words", "json"
@@ -122,13 +124,14 @@ def _in_process(step: str, folder: Path, shards: list[int], merges: int) -> list
 
 
 def prepare(folder: Path, texts: list[str], dump: str | None) -> float | None:
-    """Write the articles, or the dump to take them from; MB of XML in the latter case."""
+    """Write the texts as documents and fetch the dump, if there is to be one; its MB of XML."""
     if texts:
-        with open(folder / "articles", "w", encoding="utf-8") as out:
+        with open(folder / "texts", "w", encoding="utf-8") as out:
             for text in texts:
                 content = Path(text).read_text(encoding="utf-8", errors="ignore")
                 out.write(json.dumps({"text": content}, ensure_ascii=False) + "\n")
-        return None
+        if not dump:
+            return None
     if dump:
         (folder / "dump").symlink_to(Path(dump).resolve())
     else:
@@ -142,6 +145,11 @@ def prepare(folder: Path, texts: list[str], dump: str | None) -> float | None:
         return sum(map(len, file)) / 1e6
 
 
+def sources(folder: Path) -> list[Path]:
+    """The files of extracted text."""
+    return [path for path in (folder / "articles", folder / "texts") if path.exists()]
+
+
 def disk_per_text(folder: Path) -> float:
     """Largest sum of files alive at the same time, over the size of the extracted text."""
 
@@ -149,19 +157,19 @@ def disk_per_text(folder: Path) -> float:
         return sum(path.stat().st_size for pattern in patterns for path in folder.glob(pattern))
 
     moments = [
-        size("articles", "*.lines", "*.hashes"),
+        size("articles", "texts", "*.lines", "*.hashes"),
         size("*.lines", "*.flags", "*.train", "*.valid", "*.words"),
         size("*.train", "*.valid", "*.bpe"),
         2 * size("*.bpe") + size("bin/*"),  # fairseq-preprocess wants one file
     ]
-    return max(moments) / size("articles")
+    return max(moments) / size("articles", "texts")
 
 
 def summarize(
     folder: Path, found: dict[str, list[dict[str, float]]], xml_mb: float | None, merges: int
 ) -> dict[str, Any]:
     """The figures of the last line, but for the scaling."""
-    text_mb = (folder / "articles").stat().st_size / 1e6
+    text_mb = sum(path.stat().st_size for path in sources(folder)) / 1e6
     cpu = {step: sum(part["cpu"] for part in parts) for step, parts in found.items()}
     per_core = {step: (xml_mb or 0) / cpu[step] for step in cpu if step == "extract"}
     per_core |= {step: text_mb / cpu[step] for step in cpu if step != "extract"}
@@ -192,6 +200,7 @@ def main() -> None:
     parser.add_argument("--merges", type=int, default=4_000, help="merges to learn")
     parser.add_argument("--out", default=str(ROOT / "benchmarks" / "results" / "corpus.json"))
     arguments = parser.parse_args()
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
         xml_mb = prepare(folder, arguments.text, arguments.dump)
@@ -201,7 +210,7 @@ def main() -> None:
         result["scaling_2_cores"] = round(scaling(folder, found, arguments.merges), 2)
     out = Path(arguments.out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    kept = {"command": " ".join(sys.argv), "machine": machine(), **result}
+    kept = {"machine": machine(), "load_before": load, "files": len(arguments.text), **result}
     out.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(result))
 

@@ -11,16 +11,19 @@ rule train_stage:
         f"{RESULTS}/logs/train_stage/{{recipe}}.{{stage}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/train_stage/{{recipe}}.{{stage}}.tsv"
+    conda:
+        "../envs/train.yaml"
     threads: config["threads"] * config["pretrain"]["devices"]
     resources:
         mem_mb=2000,
         runtime=1440,
     params:
         version=VERSION["train_stage"],
-        config={key: config[key] for key in ("model", "pretrain", "seed", "threads", "device")},
+        config={
+            key: config[key]
+            for key in ("model", "pretrain", "seed", "threads", "device")
+        },
         stage=stage_settings,
-    conda:
-        "../envs/train.yaml"
     script:
         "../workflow/scripts/train_stage.py"
 
@@ -33,6 +36,8 @@ rule stack:
         timing=f"{RESULTS}/pretrain/{{recipe}}/{{stage}}/growth.json",
     log:
         f"{RESULTS}/logs/stack/{{recipe}}.{{stage}}.log",
+    conda:
+        "../envs/train.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -43,8 +48,6 @@ rule stack:
         to_layers=lambda wildcards: stage_settings(wildcards)["layers"],
         operator=lambda wildcards: stage_settings(wildcards)["grow"],
         seed=lambda wildcards: stage_settings(wildcards)["seed"],
-    conda:
-        "../envs/train.yaml"
     script:
         "../workflow/scripts/stack.py"
 
@@ -63,6 +66,8 @@ rule curve:
         f"{RESULTS}/pretrain/{{recipe}}/curve.tsv",
     log:
         f"{RESULTS}/logs/curve/{{recipe}}.log",
+    conda:
+        "../envs/report.yaml"
     threads: 1
     resources:
         mem_mb=500,
@@ -70,15 +75,17 @@ rule curve:
     params:
         version=VERSION["curve"],
         stages=lambda wildcards: [
-            {"layers": stage["layers"]} for stage in config["recipes"][wildcards.recipe]
+            {"layers": stage["layers"]}
+            for stage in config["recipes"][wildcards.recipe]
         ],
-    conda:
-        "../envs/report.yaml"
     script:
         "../workflow/scripts/curve.py"
 
 
 rule pretrain:
     input:
-        [f"{RESULTS}/pretrain/{recipe}/{last_stage(recipe)}/checkpoint.pt" for recipe in RECIPES],
+        [
+            f"{RESULTS}/pretrain/{recipe}/{last_stage(recipe)}/checkpoint.pt"
+            for recipe in RECIPES
+        ],
         [f"{RESULTS}/pretrain/{recipe}/curve.tsv" for recipe in RECIPES],

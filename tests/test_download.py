@@ -71,7 +71,9 @@ class Handler(BaseHTTPRequestHandler):
         elif path == "no-length":
             self.answer(200, DATA, claimed=None)
         elif path == "sums":
-            self.answer(200, f"{SHA1}  other\n{SHA1}  drop-once\n{'0' * 40}  altered\n".encode())
+            sums = f"{SHA1}  other\n{SHA1}  drop-once\n{'0' * 40}  altered\n"
+            sums += f"{SHA256} *wiki-20260101-articles.bz2\n"
+            self.answer(200, sums.encode())
         else:
             self.ranged()
 
@@ -237,6 +239,8 @@ def test_all_mirrors_are_listed_with_their_reasons(server: Server, target: Path)
 def test_the_publishers_own_checksums(server: Server, target: Path) -> None:
     get(server.url("drop-once"), target, sha256=None, checksums=server.url("sums"))
     assert target.read_bytes() == DATA
+    latest = server.url("wiki-latest-articles.bz2")
+    get(latest, target, sha256=None, checksums=server.url("sums"))
     for path, reason in (("altered", "checksum"), ("good", "does not list good")):
         with pytest.raises(UserError, match=reason):
             get(server.url(path), target, sha256=None, checksums=server.url("sums"))

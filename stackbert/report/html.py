@@ -17,6 +17,7 @@ body { font: 15px/1.45 system-ui, sans-serif; margin: 1.5em; color: #222; backgr
 table { border-collapse: collapse; margin: .4em 0 1.6em; }
 caption { text-align: left; font-weight: 600; padding: .3em 0; }
 th, td { padding: .25em .9em .25em 0; text-align: left; border-bottom: 1px solid #ddd; }
+td:first-child { white-space: nowrap; }
 td.n { text-align: right; font-variant-numeric: tabular-nums; }
 p { max-width: 46em; }
 </style></head><body>

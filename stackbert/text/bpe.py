@@ -11,7 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 from subword_nmt import learn_bpe as subword_nmt
-from subword_nmt.apply_bpe import BPE
+from subword_nmt.apply_bpe import BPE, encode
 
 from stackbert.errors import UserError
 from stackbert.text.files import open_lines, replacing
@@ -136,6 +136,8 @@ class _Pieces(dict[str, str]):
     def __missing__(self, word: str) -> str:
         if len(self) >= _CACHE:
             self.clear()
-        self._bpe.cache.clear()  # subword-nmt's own, without a bound
-        self[word] = pieces = self._bpe.segment(word)
-        return pieces
+        bpe = self._bpe
+        # not bpe.segment, whose own cache has no bound
+        pieces = encode(word, bpe.bpe_codes, bpe.bpe_codes_reverse, None, "", bpe.version, {})
+        self[word] = joined = f"{SEPARATOR} ".join(pieces)
+        return joined

@@ -86,7 +86,7 @@ class Killed(Copy):
         process.wait()
         if process.stdout:
             process.stdout.close()
-        return ", ".join(self.running(said)) or step
+        return ", ".join(dict.fromkeys([step, *self.running(said)]))
 
     @staticmethod
     def _until(process: "subprocess.Popen[str]", step: str) -> str:
@@ -106,12 +106,12 @@ class Killed(Copy):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Killed:
-    """Never interrupted."""
-    copy = Killed(tmp_path_factory.mktemp("whole"))
-    run = copy.snakemake("--cores", "2")
+def copies(tmp_path_factory: pytest.TempPathFactory) -> tuple[Killed, Killed]:
+    """One that was never interrupted, and one of the same sources that has not begun."""
+    whole, other = (Killed(tmp_path_factory.mktemp(name)) for name in ("whole", "killed"))
+    run = whole.snakemake("--cores", "2")
     assert run.returncode == 0, run.stdout[-5000:]
-    return copy
+    return whole, other
 
 
 def files(results: Path) -> Iterator[Path]:
@@ -142,9 +142,9 @@ def seconds(copy: Killed, step: str) -> float:
 
 
 def test_killed_runs_end_with_identical_files(
-    whole: Killed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    copies: tuple[Killed, Killed], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    copy, made = Killed(tmp_path), []
+    (whole, copy), made = copies, []
     rng = random.Random(int(os.environ.get("SEED", "1")))
     steps = FEW if len(FEW) >= KILLS else STEPS
     for number in range(KILLS):
@@ -166,4 +166,5 @@ def test_killed_runs_end_with_identical_files(
     with capsys.disabled():
         print(f"\n{len(kills)} kills, at: {'; '.join(kills)}")
         print(f"{len(names) - len(different)} of {len(names)} final files identical")
-    assert not different and kills
+    assert not different, different
+    assert kills

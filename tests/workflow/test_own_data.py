@@ -2,6 +2,7 @@
 
 import json
 import random
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "own_data.md"
 WORDS = {"glad": ["happy", "good", "love", "music"], "sad": ["war", "death", "bad", "against"]}
+
+
+def shown(copy: "Copy", start: str) -> str:
+    """What a dry run of the document's snakemake command that starts with `start` prints."""
+    arguments = shlex.split(block("sh", start))[1:]
+    run = copy.snakemake(*arguments, "-n", configs=[])
+    assert run.returncode == 0, run.stdout[-3000:]
+    return run.stdout
 
 
 def block(language: str, start: str) -> str:
@@ -50,6 +59,7 @@ def test_own_task(finished: "Copy") -> None:
     (folder / "my_task.yaml").write_text(yaml.safe_dump(own, sort_keys=False))
     try:
         table.write_text(before + "\n" + block("yaml", "MOOD:"), encoding="utf-8")
+        assert "MOOD" in shown(finished, "snakemake --cores 2 glue")
         target = "results/glue/stacking/MOOD/seed1/scores.json"
         run = finished.snakemake("--cores", "2", target, configs=["my_task.yaml"])
         assert run.returncode == 0, run.stdout[-3000:]
@@ -102,6 +112,7 @@ def test_own_text(copy: "Copy") -> None:
     own["corpus"] = own.get("corpus", {}) | yaml.safe_load(block("yaml", "corpus:"))["corpus"]
     own["bpe"]["merges"] = 50
     (copy.folder / "my_text.yaml").write_text(yaml.safe_dump(own, sort_keys=False))
+    assert "read_books" in shown(copy, "snakemake --cores 2 --configfile my_text.yaml")
     target = "results/pretrain/scratch/L2/checkpoint.pt"
     run = copy.snakemake("--cores", "2", target, configs=["my_text.yaml"])
     assert run.returncode == 0, run.stdout[-3000:]
