@@ -33,7 +33,7 @@ rule binarize:
 
 rule corpus_table:
     input:
-        extract=rules.extract.output.counts,
+        extract=[rules.extract.output.counts] if ARTICLES else [],
         books=[rules.read_books.output.counts] if BOOKS else [],
         clean=gather.shards(f"{RESULTS}/corpus/counts/clean/{{scatteritem}}.json"),
         split=rules.split.output.counts,

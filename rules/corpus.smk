@@ -3,8 +3,13 @@ scattergather:
     shards=config["corpus"]["shards"],
 
 
-# The books' text, if there are any; it follows the articles.
-BOOKS = [f"{RESULTS}/corpus/books.jsonl"] if config["corpus"].get("books") else []
+# What there is of both; the books follow the articles.
+ARTICLES = (
+    [f"{RESULTS}/corpus/articles.jsonl"]
+    if any(config["corpus"]["dump"].get(key) for key in ("package", "url", "path"))
+    else []
+)
+BOOKS = [f"{RESULTS}/corpus/books.jsonl"] if config["corpus"]["books"] else []
 
 
 rule download_dump:
@@ -60,7 +65,7 @@ rule extract:
 rule read_books:
     input:
         folders=[
-            path for path in config["corpus"].get("books", []) if os.path.exists(path)
+            path for path in config["corpus"]["books"] if os.path.exists(path)
         ],
     output:
         text=temp(f"{RESULTS}/corpus/books.jsonl"),
@@ -78,14 +83,14 @@ rule read_books:
         runtime=1440,
     params:
         version=VERSION["read_books"],
-        folders=config["corpus"].get("books", []),
+        folders=config["corpus"]["books"],
     script:
         "../workflow/scripts/read_books.py"
 
 
 rule clean:
     input:
-        texts=[rules.extract.output.text, *BOOKS],
+        texts=[*ARTICLES, *BOOKS],
     output:
         lines=temp(f"{RESULTS}/corpus/clean/{{scatteritem}}.txt"),
         hashes=temp(f"{RESULTS}/corpus/clean/{{scatteritem}}.hashes"),
@@ -118,7 +123,7 @@ rule split:
         "../envs/text.yaml"
     threads: 1
     resources:
-        mem_mb=config["corpus"].get("memory_mb", 1000),
+        mem_mb=config["corpus"]["memory_mb"],
         runtime=120,
     params:
         version=VERSION["split"],

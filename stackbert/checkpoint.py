@@ -13,6 +13,7 @@ from stackbert.errors import UserError, write_atomic
 
 Checkpoint = dict[str, Any]
 
+
 def load_checkpoint(path: str | Path) -> Checkpoint:
     """Load a checkpoint of fairseq without running code from it.
 

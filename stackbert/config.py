@@ -1,7 +1,7 @@
 """Checks a configuration before any job starts: schema first, then what a schema cannot say."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ def check(config: Config, workflow: str | Path) -> None:
     error = best_match(Draft202012Validator(schema).iter_errors(config))
     if error is not None:
         raise UserError(_describe(error))
-    _check_dump(config["corpus"]["dump"])
+    _check_dump(config["corpus"]["dump"], config["corpus"]["books"])
     _check_sizes(config)
     for name, stages in config["recipes"].items():
         _check_recipe(name, stages)
@@ -82,10 +82,10 @@ _ALLOWED = {
 }
 
 
-def _check_dump(dump: Config) -> None:
+def _check_dump(dump: Config, books: Sequence[str]) -> None:
     given = [key for key in ("package", "url", "path") if dump.get(key)]
-    if len(given) != 1:
-        _refuse("corpus.dump", dict(dump), "exactly one of package, url, path (others null)")
+    if len(given) != 1 and (given or not books):
+        _refuse("corpus.dump", dict(dump), "one of package, url, path; none only with corpus.books")
     if bool(dump.get("package")) != bool(dump.get("member")):
         _refuse("corpus.dump.member", dump.get("member"), "a file of the package, null without one")
 

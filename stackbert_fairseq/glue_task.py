@@ -118,7 +118,8 @@ class GlueTask(FairseqTask):
         done = sum(len(ids) for ids, _ in self.collected)
         if done < len(dataset) or not all(dataset.labels):  # fairseq also asks half-way
             return {}
-        return score(dataset.task.metrics, self._predicted(), dataset.labels)
+        task = dataset.task
+        return score(task.metrics, self._predicted(), dataset.labels, *task.labels[-1:])
 
     @property
     def source_dictionary(self) -> Dictionary:

@@ -1,17 +1,10 @@
-"""From sentence pairs to batches: `<cls> A </s> B </s>` with segment ids, padded to the longest.
+"""The dictionary of training, and the layout of sentence pairs (stackbert.pairs)."""
 
-Symbols: b batch, n positions.
-"""
-
-from collections.abc import Sequence
-
-import numpy as np
 from fairseq.data import Dictionary
-from numpy.typing import NDArray
 
-Ids = NDArray[np.int64]
+from stackbert.pairs import SPECIALS, Ids, collate_pairs, truncated_lengths
 
-SPECIALS = 3  # <cls>, and one </s> after each of A and B
+__all__ = ["SPECIALS", "Ids", "collate_pairs", "load_dictionary", "truncated_lengths"]
 
 
 def load_dictionary(path: str) -> Dictionary:
@@ -20,47 +13,3 @@ def load_dictionary(path: str) -> Dictionary:
     dictionary.add_from_file(path)
     dictionary.add_symbol("<mask>")
     return dictionary
-
-
-def truncated_lengths(a: Ids, b: Ids, room: int) -> tuple[Ids, Ids]:
-    """Lengths [b] of both parts after longest-first truncation of each pair to `room` tokens.
-
-    One token at a time is taken from the longer part, from B where both are equally long.
-    """
-    a, b = a.copy(), b.copy()
-    over = np.maximum(a + b - room, 0)
-    # First the longer part comes down to the shorter's length, then both go down in turn.
-    for longer, shorter in ((a, b), (b, a)):
-        cut = np.minimum(over, np.maximum(longer - shorter, 0))
-        longer -= cut
-        over -= cut
-    b -= (over + 1) // 2
-    a -= over // 2
-    return a, b
-
-
-def collate_pairs(
-    pairs: Sequence[tuple[Ids, Ids | None]], dictionary: Dictionary, max_positions: int
-) -> dict[str, NDArray[np.int64]]:
-    """Lay pairs out as `tokens`, `segments` [b, n] and `lengths` [b].
-
-    Segment ids are 1 for `<cls>`, A and its `</s>`, 0 for B, its `</s>` and padding. A pair whose
-    second part is None is `<cls> A </s>`.
-    """
-    size_a = np.array([len(a) for a, _ in pairs])
-    size_b = np.array([0 if b is None else len(b) for _, b in pairs])
-    single = np.array([b is None for _, b in pairs])
-    size_a, size_b = truncated_lengths(size_a, size_b, max_positions - SPECIALS)
-    lengths = size_a + size_b + SPECIALS - single
-    tokens = np.full((len(pairs), lengths.max()), dictionary.pad(), dtype=np.int64)
-    segments = np.zeros_like(tokens)
-    tokens[:, 0] = dictionary.bos()
-    for row, (a, b) in enumerate(pairs):
-        end = 1 + size_a[row]
-        tokens[row, 1:end] = a[: size_a[row]]
-        tokens[row, end] = dictionary.eos()
-        segments[row, : end + 1] = 1
-        if b is not None:
-            tokens[row, end + 1 : lengths[row] - 1] = b[: size_b[row]]
-            tokens[row, lengths[row] - 1] = dictionary.eos()
-    return {"tokens": tokens, "segments": segments, "lengths": lengths}

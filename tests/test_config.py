@@ -63,7 +63,7 @@ def test_every_key_of_the_schema_is_in_the_default_with_a_comment() -> None:
         (change("seed", to=True), "seed: given true, allowed type integer"),
         (change("device", to="gpu"), 'device: given "gpu", allowed one of: auto, cpu, cuda'),
         (change("corpus", "dump", "sha256", to="x"), r"corpus\.dump\.sha256: given \"x\""),
-        (change("corpus", "dump", "url", to="http://x"), "exactly one of package, url, path"),
+        (change("corpus", "dump", "url", to="http://x"), "one of package, url, path; none only"),
         (change("corpus", "dump", "member", to=None), r"corpus\.dump\.member: given null"),
         (change("recipes", "stacking", 1, "layers", to=7), r"stacking\[1\]\.layers: 3 layers"),
         (change("recipes", "stacking", 1, "layers", to=-7), r"\[1\]\.layers: given -7, allowed at"),

@@ -202,8 +202,9 @@ def _collect(
             tests += [f"{name}\t{row['index']}\t{row['prediction']}" for row in rows]
             continue
         predictions, labels = ([row[key] for row in rows] for key in ("prediction", "label"))
-        metrics = next(t.metrics for t in tasks if t.name == name)
-        result = {"metrics": score(metrics, predictions, labels), "examples": len(rows)}
+        this = next(t for t in tasks if t.name == name)
+        metrics = score(this.metrics, predictions, labels, *this.labels[-1:])
+        result = {"metrics": metrics, "examples": len(rows)}
         if name == tasks[0].name:
             own = result
         else:
