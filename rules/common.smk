@@ -1,6 +1,6 @@
 # Names and paths shared by the rule files. Anything with logic is in the package.
 from stackbert import failures
-from stackbert.config import check
+from stackbert.config import check, ordered
 from stackbert.errors import UserError
 from stackbert.version import VERSION
 
@@ -10,7 +10,8 @@ except UserError as error:
     sys.exit(f"error: {error}")
 
 RESULTS = config["results"]
-RECIPES = list(config["recipes"])
+RECIPES = list(config["recipes"])  # in the order given, which is that of tables and figures
+config.update(ordered(config))
 
 
 wildcard_constraints:

@@ -39,6 +39,17 @@ def check(config: Config, workflow: str | Path) -> None:
             _refuse("glue.tasks", task, f"one of: {', '.join(tasks)}")
 
 
+def ordered(value: Any) -> Any:
+    """The same value with the keys of nested mappings sorted, lists in their own order.
+
+    Snakemake compares parameters as text: without this, moving a line of the configuration would
+    train again.
+    """
+    if isinstance(value, Mapping):
+        return {key: ordered(value[key]) for key in sorted(value)}
+    return [ordered(item) for item in value] if isinstance(value, list) else value
+
+
 def _refuse(key: str, given: Any, allowed: str) -> None:
     shown = json.dumps(given, default=str)
     shown = shown if len(shown) <= 80 else shown[:77] + "..."

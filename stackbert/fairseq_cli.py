@@ -69,7 +69,7 @@ def fairseq_train(
         "PYTHONUNBUFFERED": "1",
     }
     tail: deque[str] = deque(maxlen=200)
-    with open(log, "a", encoding="utf-8") as file:
+    with open(log, "a", encoding="utf-8", buffering=1) as file:  # by lines, for who watches it
         file.write(f"$ {shlex.join(command)}\n")
         file.flush()
         process = subprocess.Popen(

@@ -4,9 +4,7 @@ import io
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 from handmade_run import TASKS, make_run
@@ -160,18 +158,3 @@ def test_as_a_command(results: Path, root: Path) -> None:
     assert done.returncode == 0 and len(done.stdout.split()) == 2, done.stderr
     wrong = subprocess.run([*command, "none"], input=TWO, capture_output=True, text=True, cwd=root)
     assert wrong.returncode == 1 and wrong.stdout == "" and wrong.stderr.count("\n") == 1
-
-
-def test_pairs_are_laid_out_as_in_training() -> None:
-    from stackbert.pairs import collate_pairs
-
-    vocabulary = SimpleNamespace(bos=lambda: 0, pad=lambda: 1, eos=lambda: 2)
-    rng = np.random.default_rng(1)
-    for _ in range(50):
-        sizes = rng.integers(0, 20, size=(4, 2))
-        pairs = [
-            (rng.integers(4, 9, a), rng.integers(4, 9, b) if b % 3 else None) for a, b in sizes
-        ]
-        ours = collate_pairs(pairs, vocabulary, 16)
-        theirs = fairseq_pairs.collate_pairs(pairs, vocabulary, 16)
-        assert all(np.array_equal(ours[key], theirs[key]) for key in theirs)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stackbert.config import check
+from stackbert.config import check, ordered
 from stackbert.errors import UserError
 from stackbert.flops import flops_per_token, recipe_flops
 
@@ -84,6 +84,12 @@ def test_wrong_values_name_key_given_and_allowed(edit: Callable, message: str) -
     with pytest.raises(UserError, match=message) as error:
         check(config, ROOT / "workflow")
     assert str(error.value).startswith("config key ") and "\n" not in str(error.value)
+
+
+def test_order_of_keys_is_no_difference() -> None:
+    one = {"b": [{"y": 1, "x": [2, 1]}], "a": {"d": 1, "c": 2}}
+    other = {"a": {"c": 2, "d": 1}, "b": [{"x": [2, 1], "y": 1}]}
+    assert repr(ordered(one)) == repr(ordered(other)) and ordered(one) == one
 
 
 def test_default_recipes_cost_the_same_compute() -> None:

@@ -82,7 +82,7 @@ def test_changed_stage_reruns_it_and_what_follows(finished: "Copy") -> None:
     tiny = yaml.safe_load((finished.folder / "tiny.yaml").read_text())
     stage = tiny["recipes"]["stacking"][1]
     stage |= {"updates": 12, "lr": [[0, 1.0e-3], [12, 1.0e-6]]}
-    (finished.folder / "changed.yaml").write_text(yaml.safe_dump(tiny, sort_keys=False))
+    (finished.folder / "changed.yaml").write_text(yaml.safe_dump(tiny))  # keys in another order
     run = finished.snakemake("-n", configs=["changed.yaml"])
     again = jobs(run.stdout)
     assert again["train_stage"] == 1 and "stack" not in again, run.stdout[-5000:]
