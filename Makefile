@@ -1,6 +1,7 @@
 # make run    the whole pipeline and report.html       make test   every test
 # make plan   what a run would take, before it         make lint, make format, make clean
 # make watch  a live view of a run, from a second terminal
+# make test-faults, make test-slurm   the slow proofs of reliability
 # make docs   docs/config.md and docs/rules.svg from the schema and the rules
 PYTHON ?= python3
 CORES ?= all
@@ -34,8 +35,9 @@ report: $(VENV)/.ready
 	  mv -f .snakemake/report.html "$(REPORT)" && \
 	  printf '%s\n' $(QUOTED_ARGS) > .snakemake/report.args && echo "Wrote $(REPORT)."; fi
 
+# All but tests/faults and tests/slurm, which take long and have targets of their own.
 test: $(VENV)/.test-ready
-	$(IN_VENV) python -m pytest
+	$(IN_VENV) python -m pytest --ignore=tests/faults --ignore=tests/slurm
 
 plan: $(VENV)/.ready
 	@$(IN_VENV) python -m stackbert.report.plan $(ARGS)
@@ -77,7 +79,7 @@ $(VENV)/.test-ready: $(VENV)/.ready requirements-test.lock requirements-export.l
 	$(PIP) --no-deps -r requirements-test.lock -r requirements-export.lock
 	@touch $@
 
-# Faults alone, with more kills than in `make test`: make test-faults KILLS=20
+# Kills, full disks, torn files: make test-faults KILLS=20
 KILLS ?= 3
 test-faults: $(VENV)/.test-ready
 	$(IN_VENV) KILLS=$(KILLS) python -m pytest tests/faults

@@ -77,7 +77,11 @@ start() {
 }
 
 stop() {
-    scancel --user=root --full 2>/dev/null || true
+    scancel --user=root 2>/dev/null || true
+    for _ in $(seq 150); do # their processes would outlive the daemons
+        if [ -z "$(squeue --noheader 2>/dev/null)" ]; then break; fi
+        sleep 0.2
+    done
     for pid in "$1/slurmd.pid" "$1/slurmctld.pid" /run/munge/test.pid; do
         if [ -s "$pid" ]; then
             kill "$(cat "$pid")" 2>/dev/null || true
