@@ -12,6 +12,7 @@ except UserError as error:
 RESULTS = config["results"]
 RECIPES = list(config["recipes"])  # in the order given, which is that of tables and figures
 config.update(ordered(config))
+config["recipes"] = {recipe: config["recipes"][recipe] for recipe in RECIPES}
 
 
 wildcard_constraints:
