@@ -170,10 +170,10 @@ def summarize(
 ) -> dict[str, Any]:
     """The figures of the last line, but for the scaling."""
     text_mb = sum(path.stat().st_size for path in sources(folder)) / 1e6
-    cpu = {step: sum(part["cpu"] for part in parts) for step, parts in found.items()}
-    per_core = {step: (xml_mb or 0) / cpu[step] for step in cpu if step == "extract"}
     # Processor time is counted in hundredths of a second: a tiny text may take none.
-    per_core |= {step: text_mb / max(cpu[step], 0.01) for step in cpu if step != "extract"}
+    cpu = {step: max(0.01, sum(part["cpu"] for part in parts)) for step, parts in found.items()}
+    per_core = {step: (xml_mb or 0) / cpu[step] for step in cpu if step == "extract"}
+    per_core |= {step: text_mb / cpu[step] for step in cpu if step != "extract"}
     per_core["total"] = text_mb / sum(cpu[step] for step in LINEAR)
     types = {line.split()[0] for n in range(SHARDS) for line in open_lines(folder / f"{n}.words")}
     learning = cpu["learn_bpe"] * (WORD_TYPES / len(types)) * (MERGES / merges)

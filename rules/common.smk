@@ -10,7 +10,9 @@ except UserError as error:
     sys.exit(f"error: {error}")
 
 RESULTS = config["results"]
-RECIPES = list(config["recipes"])  # in the order given, which is that of tables and figures
+RECIPES = list(
+    config["recipes"]
+)  # in the order given, which is that of tables and figures
 config.update(ordered(config))
 config["recipes"] = {recipe: config["recipes"][recipe] for recipe in RECIPES}
 
