@@ -37,7 +37,7 @@ def has_cuda(device: str) -> bool:
     return found and device != "cpu"
 
 
-def common_arguments(device: str, threads: int) -> list[str]:
+def common_arguments(device: str) -> list[str]:
     """Arguments of every run: the plug-in, the device, machine-readable log lines."""
     arguments = ["--user-dir", str(PLUGIN), "--log-format", "json", "--num-workers", "0"]
     return arguments if has_cuda(device) else [*arguments, "--cpu"]

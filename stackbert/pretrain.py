@@ -138,7 +138,7 @@ def _arguments(config: Config, stage: Config, data: str, rolling: str) -> list[s
         "--log-interval": pretrain["log_every"],
     }
     pairs = [str(part) for option in options.items() for part in option]
-    return [data, *pairs, *common_arguments(config["device"], config["threads"])]
+    return [data, *pairs, *common_arguments(config["device"])]
 
 
 def _identity(config: Config, stage: Config, data: str, init: str | None) -> str:

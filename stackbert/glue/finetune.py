@@ -163,7 +163,7 @@ def _arguments(
     flags = ["--best-checkpoint-metric", "score", "--maximize-best-checkpoint-metric"]
     flags += ["--no-epoch-checkpoints", "--no-last-checkpoints", "--no-save-optimizer-state"]
     pairs = [str(part) for option in options.items() for part in option]
-    return [data, *pairs, *flags, *common_arguments(settings["device"], settings["threads"])]
+    return [data, *pairs, *flags, *common_arguments(settings["device"])]
 
 
 def _predict_majority(
