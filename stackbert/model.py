@@ -7,6 +7,7 @@ Symbols: b batch, n positions, d width, h heads, f feed-forward width, r rows, V
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -62,6 +63,7 @@ class Layer(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.dropout = config.dropout
+        self.gate: Tensor | None = None  # a factor on what the layer adds; None: 1
         self.attention = Attention(config.width, config.heads, config.attention_dropout)
         self.up = nn.Linear(config.width, config.feed_forward)
         self.down = nn.Linear(config.feed_forward, config.width)
@@ -74,7 +76,8 @@ class Layer(nn.Module):
         return x + self._drop(self.down(F.gelu(self.up(norm(x)))))
 
     def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout, self.training)
+        x = F.dropout(x, self.dropout, self.training)
+        return x if self.gate is None else self.gate * x
 
 
 class MaskedTokenHead(nn.Module):
@@ -118,6 +121,12 @@ class Encoder(nn.Module):
         for layer in self.layers[:-1]:
             x = layer(x, mask)
         return norm(self.layers[-1](x, mask, rows))
+
+    def set_gate(self, layers: Iterable[int], share: float) -> None:
+        """Multiply what these layers add to their input by `share`: 0 to 1 (MSG, ICLR 2024)."""
+        for number in layers:
+            layer = self.layers[number]
+            layer.gate = layer.up.bias.new_tensor(share) if share < 1 else None
 
     def embed(self, tokens: Tensor, segments: Tensor) -> Tensor:
         """Ids [b, n] -> [b, n, d]: sqrt(d) x token + position + segment, then dropout."""
