@@ -64,9 +64,7 @@ rule extract:
 
 rule read_books:
     input:
-        folders=[
-            path for path in config["corpus"]["books"] if os.path.exists(path)
-        ],
+        folders=[path for path in config["corpus"]["books"] if os.path.exists(path)],
     output:
         text=temp(f"{RESULTS}/corpus/books.jsonl"),
         skipped=f"{RESULTS}/tables/skipped_books.tsv",
