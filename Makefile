@@ -86,6 +86,6 @@ test-faults: $(VENV)/.test-ready
 
 # A real Slurm on this machine, installed if it is missing (root, Debian or Ubuntu), and its tests.
 test-slurm: $(VENV)/.test-ready
-	bash tests/slurm/slurm.sh install
+	bash tests/slurm/slurm.sh install || echo "warning: Slurm cannot be installed here" >&2
 	$(IN_VENV) python -m pytest tests/slurm
 .PHONY: test-faults test-slurm

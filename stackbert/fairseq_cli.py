@@ -154,8 +154,10 @@ def _cause(code: int, tail: str) -> str:
         return "the disk is full; free space, then run the same command again to continue"
     if code < 0:
         return f"killed by signal {-code}; run the same command again to continue"
-    last = [line for line in tail.splitlines() if line.strip()]
-    return f"exit code {code}, {last[-1].strip() if last else 'no output'}"
+    # Of several processes torchrun has the last words; the first error of one says more.
+    errors = re.findall(r"^\[rank\d+\]: ((?:\w+\.)*\w+Error: .+)$", tail, re.MULTILINE)
+    last = errors[:1] or [line.strip() for line in tail.splitlines() if line.strip()]
+    return f"exit code {code}, {last[-1] if last else 'no output'}"
 
 
 def clock(seconds: float) -> str:

@@ -34,6 +34,8 @@ def train_stage(
     name: str,
     save_minutes: float = 0,
     mpi: str | None = None,
+    tensorboard: str | None = None,
+    updates_before: int = 0,
 ) -> None:
     """Train one stage on the binarized `data` and leave its checkpoint at `output`.
 
@@ -41,8 +43,9 @@ def train_stage(
     `pretrain`, `seed`, `threads` and `device`. Rolling checkpoints lie beside the output, written
     at `pretrain.checkpoint_every`, every `save_minutes` (0: not) and before a stop by a signal; an
     interrupted run of the same stage goes on from the last whole one. `mpi` starts the processes
-    of `pretrain.devices` on several nodes. Raises UserError, and on every later call for the same
-    stage, if the loss explodes.
+    of `pretrain.devices` on several nodes. `tensorboard` is a folder for the growing curve, whose
+    steps count from `updates_before`. Raises UserError, and on every later call for the same stage,
+    if the loss explodes.
     """
     folder = Path(output).parent
     rolling = folder / "rolling"
@@ -52,6 +55,8 @@ def train_stage(
     if done < stage["updates"]:
         arguments = _arguments(config, stage, data, str(rolling))
         arguments += ["--save-minutes", str(save_minutes)]
+        if tensorboard:
+            arguments += ["--tensorboard", tensorboard, "--updates-before", str(updates_before)]
         if init and not done:
             _check_initial(init, config, stage)
             arguments += ["--finetune-from-model", init]

@@ -15,6 +15,7 @@ from torch import Tensor
 from stackbert.errors import UserError, sync
 from stackbert.fairseq_cli import DIVERGED
 from stackbert_fairseq.curve import Curve
+from stackbert_fairseq.live import Live
 from stackbert_fairseq.masking import Masker
 from stackbert_fairseq.pairs import load_dictionary
 from stackbert_fairseq.pretrain_dataset import NextSentenceDataset
@@ -31,6 +32,8 @@ class PretrainConfig(FairseqDataclass):
     valid_seed: int = field(default=1, metadata={"help": "seed of the fixed validation set"})
     curve: str = field(default="curve.tsv", metadata={"help": "table of the loss curve"})
     save_minutes: float = field(default=0.0, metadata={"help": "save so often; 0: at updates only"})
+    tensorboard: str = field(default="", metadata={"help": "folder for TensorBoard; empty: none"})
+    updates_before: int = field(default=0, metadata={"help": "updates of the stages before"})
     seed: int = II("common.seed")
     rank: int = II("distributed_training.distributed_rank")
 
@@ -45,6 +48,8 @@ class PretrainTask(FairseqTask):
         self.first = cfg.rank == 0
         self.curve = Curve(cfg.curve)
         self.saving = Saving(cfg.save_minutes)
+        shown = self.first and cfg.tensorboard
+        self.live = Live(cfg.tensorboard, cfg.updates_before) if shown else None
         self.update: int | None = None  # updates done; None until the first step of this process
 
     @classmethod
@@ -78,7 +83,7 @@ class PretrainTask(FairseqTask):
         """One batch of an update; its log carries this process's wishes to save and to stop."""
         if self.update is None:
             self.saving.listen()
-        self.update = update_num + 1
+        self.update, self.rate = update_num + 1, optimizer.get_lr()
         loss, size, log = super().train_step(
             sample, model, criterion, optimizer, update_num, **kwargs
         )
@@ -110,6 +115,8 @@ class PretrainTask(FairseqTask):
         """Add a point to the curve."""
         if self.update is not None:
             self.curve.point(self.update, float(stats["mlm_loss"]), write=self.first)
+            if self.live:
+                self.live.add(self.curve.rows[-1], self.rate)
 
     def get_checkpoint_dict(self) -> dict[str, Any]:
         """The curve so far, which a checkpoint keeps in its extra state under the task's name."""
