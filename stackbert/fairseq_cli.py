@@ -10,11 +10,12 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from stackbert.errors import UserError
+from stackbert.gpus import claim
 from stackbert.owner import inherited
 
 PLUGIN = Path(__file__).parent.parent / "stackbert_fairseq"
@@ -55,21 +56,26 @@ def fairseq_train(
     """Run fairseq-train with `arguments`; print `progress` of every logged interval.
 
     `progress` turns one logged interval into a line, or None for no line. Several `processes` are
-    started by torchrun, or by `mpi` (such as srun, for several nodes). SIGTERM, SIGINT and SIGUSR1
-    are passed on to them and waited for. Raises UserError, naming the log, if training fails or is
-    stopped, Diverged if its loss exploded.
+    started by torchrun, or by `mpi` (such as srun, for several nodes); on GPUs each has one of its
+    own, which it waits for. SIGTERM, SIGINT and SIGUSR1 are passed on to them and waited for.
+    Raises UserError, naming the log, if training fails or is stopped, Diverged if it exploded.
     """
     command = [*_starter(processes, mpi), "-m", "stackbert_fairseq.train", *arguments]
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": str(threads),
-        "MKL_NUM_THREADS": str(threads),
-        "STACKBERT_STARTED": str(time.time()),
-        "STACKBERT_PROCESSES": str(processes),
-        "PYTHONUNBUFFERED": "1",
-    }
     tail: deque[str] = deque(maxlen=200)
-    with open(log, "a", encoding="utf-8", buffering=1) as file:  # by lines, for who watches it
+    # srun gives its processes their GPUs itself.
+    gpus: AbstractContextManager[dict[str, str]] = (
+        nullcontext({}) if "--cpu" in arguments or mpi else claim(processes, name)
+    )
+    with gpus as own, open(log, "a", encoding="utf-8", buffering=1) as file:  # lines, to be watched
+        environment = {
+            **os.environ,
+            **own,
+            "OMP_NUM_THREADS": str(threads),
+            "MKL_NUM_THREADS": str(threads),
+            "STACKBERT_STARTED": str(time.time()),
+            "STACKBERT_PROCESSES": str(processes),
+            "PYTHONUNBUFFERED": "1",
+        }
         file.write(f"$ {shlex.join(command)}\n")
         file.flush()
         process = subprocess.Popen(
