@@ -33,7 +33,9 @@ report: $(VENV)/.ready
 	      -type f -newer "$(REPORT)" -print -quit)" ]; then echo "$(REPORT) is up to date."; else \
 	  $(SNAKEMAKE) --report .snakemake/report.html $(ARGS) && \
 	  mv -f .snakemake/report.html "$(REPORT)" && \
-	  printf '%s\n' $(QUOTED_ARGS) > .snakemake/report.args && echo "Wrote $(REPORT)."; fi
+	  printf '%s\n' $(QUOTED_ARGS) > .snakemake/report.args && echo "Wrote $(REPORT)." || { \
+	  rm -f .snakemake/report.html; echo "error: $(REPORT) was not written: mend what the last line" \
+	    "above says (a full disk: free space), then type make report" >&2; exit 1; }; fi
 
 # All but tests/faults and tests/slurm, which take long and have targets of their own.
 test: $(VENV)/.test-ready
