@@ -72,7 +72,7 @@ def _step(step: str, folder: Path, shard: int, merges: int) -> Callable[[], None
 
         return lambda: split(each("hashes"), each("flags"), counts, 200)
     if step == "learn_bpe":
-        from stackbert.text.bpe import learn
+        from stackbert.text.learn_bpe import learn
 
         return lambda: learn(each("words"), folder / "codes", merges)
     if step == "binarize":

@@ -1,21 +1,17 @@
-"""Byte pair encoding, step 8: subword-nmt learns the merges from word counts and applies them."""
+"""Byte pair encoding, step 8: words are counted, and the merges learnt from that applied."""
 
-import builtins
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
-from subword_nmt import learn_bpe as subword_nmt
 from subword_nmt.apply_bpe import BPE, encode
 
 from stackbert.errors import UserError
 from stackbert.text.files import open_lines, replacing
-from stackbert.text.progress import Progress
 
 SEPARATOR = "@@"  # ends every piece of a word but its last
 _CACHE = 250_000  # words remembered at a time (some 40 MB), so that memory stays bounded
@@ -48,9 +44,7 @@ class WordTable:
         try:
             if kind is None:
                 parts = [_read_counts(run) for run in self._runs] + [sorted(self._words.items())]
-                merged = groupby(heapq.merge(*parts), key=itemgetter(0))
-                sums = ((word, sum(count for _, count in same)) for word, same in merged)
-                _write_sorted(sums, self._path, already=True)
+                _write_sorted(_sums(parts), self._path, already=True)
         finally:
             for run in self._runs:
                 run.unlink(missing_ok=True)
@@ -68,44 +62,14 @@ def _read_counts(path: Path) -> Iterator[tuple[str, int]]:
             yield word, int(count)
 
 
-def learn(tables: Iterable[str | Path], codes: str | Path, merges: int) -> None:
-    """Learn `merges` merges from tables of word counts (several tables count as their sum)."""
-    with (
-        replacing(codes) as file,
-        patch.object(subword_nmt, "max", _max, create=True),
-        patch.object(subword_nmt, "tqdm", _counted),
-    ):
-        try:
-            subword_nmt.learn_bpe(_chain(tables), file, merges, is_dict=True)
-        except ValueError:  # the maximum of no pair at all
-            raise UserError(
-                "no word of the corpus has two characters, so there is nothing to merge. Use "
-                "another dump."
-            ) from None
+def read_tables(tables: Iterable[str | Path]) -> Iterator[tuple[str, int]]:
+    """The words of some tables in order, with the sums of their counts."""
+    return _sums(map(_read_counts, tables))
 
 
-def _max(items: Any, key: Callable[[Any], Any] | None = None) -> Any:
-    """`max`, without a Python call per pair where learn_bpe looks for the most frequent one.
-
-    Its order is by count, then by pair, so the answer is the greatest pair of the greatest count.
-    """
-    if key is None or not isinstance(items, dict):
-        return builtins.max(items, key=key)
-    most = builtins.max(items.values())
-    return builtins.max([pair for pair, count in items.items() if count == most])
-
-
-def _counted(merges: range) -> Iterator[int]:
-    progress = Progress("learn_bpe", len(merges))
-    for merge in merges:
-        progress.add(1)
-        yield merge
-
-
-def _chain(tables: Iterable[str | Path]) -> Iterator[str]:
-    for table in tables:
-        with open_lines(table) as lines:
-            yield from lines
+def _sums(parts: Iterable[Iterable[tuple[str, int]]]) -> Iterator[tuple[str, int]]:
+    for word, same in groupby(heapq.merge(*parts), key=itemgetter(0)):
+        yield word, sum(count for _, count in same)
 
 
 class Encoder:
