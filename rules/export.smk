@@ -5,12 +5,8 @@ from stackbert.glue import tasks as glue_tasks
 
 rule export_pretrained:
     input:
-        models=lambda wildcards: [
-            f"{RESULTS}/pretrain/{wildcards.recipe}/{last_stage(wildcards.recipe)}/checkpoint.pt"
-        ],
-        runs=lambda wildcards: [
-            f"{RESULTS}/pretrain/{wildcards.recipe}/{last_stage(wildcards.recipe)}/run.json"
-        ],
+        models=lambda wildcards: [last_stage(wildcards.recipe)],
+        runs=lambda wildcards: [last_stage(wildcards.recipe, "run.json")],
         curve=f"{RESULTS}/pretrain/{{recipe}}/curve.tsv",
         codes=rules.learn_bpe.output.codes,
         dictionary=f"{RESULTS}/bin/dict.txt",

@@ -86,7 +86,7 @@ rule glue_finetune:
             config,
             wildcards.task,
             f"{RESULTS}/glue/{wildcards.recipe}/{{task}}/seed{wildcards.seed}/model.pt",
-            f"{RESULTS}/pretrain/{wildcards.recipe}/{last_stage(wildcards.recipe)}/checkpoint.pt",
+            last_stage(wildcards.recipe),
         ),
         choice=[f"{GLUE_GRID}/choice.json"] if GLUE_POINTS else [],
     output:
@@ -125,9 +125,7 @@ use rule glue_finetune as glue_grid_point with:
             for split in glue_tasks.SPLITS
         ],
         dictionary=f"{RESULTS}/bin/dict.txt",
-        checkpoint=lambda wildcards: (
-            f"{RESULTS}/pretrain/{wildcards.recipe}/{last_stage(wildcards.recipe)}/checkpoint.pt"
-        ),
+        checkpoint=lambda wildcards: last_stage(wildcards.recipe),
         choice=[],
     output:
         scores=f"{GLUE_GRID}/{{point}}/scores.json",

@@ -19,10 +19,7 @@ rule train_stage:
         runtime=1440,
     params:
         version=VERSION["train_stage"],
-        config={
-            key: config[key]
-            for key in ("model", "pretrain", "seed", "threads", "device")
-        },
+        config=TRAINING,
         stage=stage_settings,
     script:
         "../workflow/scripts/train_stage.py"
@@ -30,7 +27,8 @@ rule train_stage:
 
 rule stack:
     input:
-        shallower_checkpoint,
+        shallow=shallower_checkpoint,
+        data=lambda wildcards: rules.data.input if learning(wildcards) else [],
     output:
         weights=f"{RESULTS}/pretrain/{{recipe}}/{{stage}}/grown.pt",
         timing=f"{RESULTS}/pretrain/{{recipe}}/{{stage}}/growth.json",
@@ -38,7 +36,7 @@ rule stack:
         f"{RESULTS}/logs/stack/{{recipe}}.{{stage}}.log",
     conda:
         "../envs/train.yaml"
-    threads: 1
+    threads: config["threads"]
     resources:
         mem_mb=2000,
         runtime=30,
@@ -48,20 +46,16 @@ rule stack:
         to_layers=lambda wildcards: stage_settings(wildcards)["layers"],
         operator=lambda wildcards: stage_settings(wildcards)["grow"],
         seed=lambda wildcards: stage_settings(wildcards)["seed"],
+        moments=lambda wildcards: stage_settings(wildcards).get("moments", "reset"),
+        learn=learning,
     script:
         "../workflow/scripts/stack.py"
 
 
 rule curve:
     input:
-        curves=lambda wildcards: [
-            f"{RESULTS}/pretrain/{wildcards.recipe}/{stage}/curve.tsv"
-            for stage in stages(wildcards.recipe)
-        ],
-        growths=lambda wildcards: [
-            f"{RESULTS}/pretrain/{wildcards.recipe}/{stage}/growth.json"
-            for stage in stages(wildcards.recipe)[1:]
-        ],
+        curves=lambda wildcards: stages(wildcards.recipe, "curve.tsv"),
+        growths=lambda wildcards: stages(wildcards.recipe, "growth.json")[1:],
     output:
         f"{RESULTS}/pretrain/{{recipe}}/curve.tsv",
     log:
@@ -84,8 +78,5 @@ rule curve:
 
 rule pretrain:
     input:
-        [
-            f"{RESULTS}/pretrain/{recipe}/{last_stage(recipe)}/checkpoint.pt"
-            for recipe in RECIPES
-        ],
+        [last_stage(recipe) for recipe in RECIPES],
         [f"{RESULTS}/pretrain/{recipe}/curve.tsv" for recipe in RECIPES],

@@ -182,11 +182,7 @@ rule rulegraph_report:
 
 rule reproducibility_report:
     input:
-        runs=[
-            f"{RESULTS}/pretrain/{recipe}/{stage}/run.json"
-            for recipe in RECIPES
-            for stage in stages(recipe)
-        ],
+        runs=sorted({run for recipe in RECIPES for run in stages(recipe, "run.json")}),
     output:
         config=report(
             f"{RESULTS}/tables/config.html",

@@ -55,8 +55,37 @@ def updates_done(checkpoint: Checkpoint) -> int:
     return int(history[-1]["num_updates"])
 
 
-def save_initial(path: str | Path, model: dict[str, Tensor]) -> None:
-    """Write weights from which fairseq starts a new stage: no optimizer state, no updates."""
+def adam_moments(checkpoint: Checkpoint) -> dict[str, dict[str, Tensor]]:
+    """Adam's exp_avg, exp_avg_sq and step by parameter name.
+
+    A checkpoint numbers them in the order of the model's parameters, which is that of its weights:
+    the model has no other tensors. Raises UserError if they do not fit the weights.
+    """
+    state = (checkpoint.get("last_optimizer_state") or {}).get("state", {})
+    named = list(checkpoint["model"].items())
+    keys = ("exp_avg", "exp_avg_sq", "step")
+    fits = state and all(
+        number < len(named)
+        and entry.keys() >= set(keys)
+        and entry["exp_avg"].shape == named[number][1].shape
+        for number, entry in state.items()
+    )
+    if not fits:
+        raise UserError(
+            "the checkpoint holds no Adam moments for each of its parameters: choose moments: "
+            "reset for the stage that grows from it, or train its stage again"
+        )
+    return {named[number][0]: {key: entry[key] for key in keys} for number, entry in state.items()}
+
+
+def save_initial(
+    path: str | Path, model: dict[str, Tensor], growth: dict[str, Any] | None = None
+) -> None:
+    """Write weights from which fairseq starts a new stage: no optimizer state, no updates.
+
+    `growth` is for the stage's task: `new`, the numbers of the layers that were added, and
+    `moments`, Adam's by parameter name.
+    """
     buffer = io.BytesIO()
     torch.save(
         {
@@ -68,6 +97,7 @@ def save_initial(path: str | Path, model: dict[str, Tensor]) -> None:
                 {"optimizer_name": "", "lr_scheduler_state": {}, "num_updates": 0}
             ],
             "extra_state": {"train_iterator": {"epoch": 1}},
+            "growth": growth or {},
         },
         buffer,
     )

@@ -15,6 +15,7 @@ from jsonschema.exceptions import best_match
 
 from stackbert.errors import UserError
 from stackbert.growth import check_growth
+from stackbert.recipes import resolve
 
 Config = Mapping[str, Any]
 
@@ -29,10 +30,13 @@ def check(config: Config, workflow: str | Path) -> None:
         raise UserError(_describe(error))
     _check_dump(config["corpus"]["dump"], config["corpus"]["books"])
     _check_sizes(config)
-    for name, stages in config["recipes"].items():
-        _check_recipe(name, stages)
     if config["control"] not in config["recipes"]:
         _refuse("control", config["control"], f"one of the recipes: {', '.join(config['recipes'])}")
+    recipes = resolve(config)
+    for name, stages in recipes["recipes"].items():
+        _check_recipe(name, stages)
+    if recipes["control"] not in recipes["recipes"]:
+        _refuse("control", config["control"], f"one of: {', '.join(config['compare']['arms'])}")
     with open(Path(workflow) / "resources" / "glue_tasks.yaml", encoding="utf-8") as file:
         tasks = yaml.safe_load(file)
     for task in config["glue"]["tasks"]:
@@ -154,8 +158,33 @@ def _check_recipe(name: str, stages: list[Config]) -> None:
         rising = all(first < second for first, second in pairwise(updates))
         if updates[0] != 0 or updates[-1] != stage["updates"] or not rising:
             _refuse(f"{key}.lr", stage["lr"], f"updates that rise from 0 to {stage['updates']}")
+        _check_growth_options(key, stage)
     for number, (shallow, deep) in enumerate(pairwise(stages), start=1):
         try:
             check_growth(shallow["layers"], deep["layers"], deep["grow"])
         except UserError as error:
             raise UserError(f"config key recipes.{name}[{number}].layers: {error}") from None
+
+
+# Keys that go with one operator, and with it always.
+_OPTIONS = {"mask_updates": "masked", "learn_updates": "learned"}
+# Operators whose new layers have no layer whose moments they could take.
+_NO_MOMENTS = {"identity": ("reset", "keep"), "learned": ("reset",)}
+
+
+def _check_growth_options(key: str, stage: Config) -> None:
+    """Refuse options of growing that do not go together."""
+    operator = stage.get("grow")
+    for option, needed in _OPTIONS.items():
+        if (option in stage) != (operator == needed):
+            _refuse(f"{key}.{option}", stage.get(option), f"with grow: {needed}, and needed there")
+    for option in ("moments", "freeze"):
+        if option in stage and not operator:
+            _refuse(f"{key}.{option}", stage[option], "only in a stage that grows (grow)")
+    for option in ("mask_updates", "freeze"):
+        if stage.get(option, 0) >= stage["updates"]:
+            # The stage must end with every layer in full and everything trained.
+            _refuse(f"{key}.{option}", stage[option], f"less than updates ({stage['updates']})")
+    moments, known = stage.get("moments", "reset"), _NO_MOMENTS.get(operator or "")
+    if known and moments not in known:
+        _refuse(f"{key}.moments", moments, f"{' or '.join(known)} with grow: {operator}")

@@ -12,7 +12,7 @@ width, r rows, V dictionary size.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -92,6 +92,7 @@ class Layer(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.dropout = config.dropout
+        self.gate: Tensor | None = None  # a factor on what the layer adds; None: 1
         self.attention = Attention(config.width, config.heads, config.attention_dropout)
         self.up = nn.Linear(config.width, config.feed_forward)
         self.down = nn.Linear(config.feed_forward, config.width)
@@ -109,9 +110,12 @@ class Layer(nn.Module):
 
     def finish(self, x: Tensor, mixed: Tensor) -> Tensor:
         """What comes after: inputs and mixed values [T, d] -> [T, d]."""
-        x = x + dropout(self.attention.out(mixed), self.dropout, self.training)
-        fed = self.down(F.gelu(self.up(norm(x))))
-        return x + dropout(fed, self.dropout, self.training)
+        x = x + self._enter(self.attention.out(mixed))
+        return x + self._enter(self.down(F.gelu(self.up(norm(x)))))
+
+    def _enter(self, x: Tensor) -> Tensor:
+        x = dropout(x, self.dropout, self.training)
+        return x if self.gate is None else self.gate * x
 
 
 class MaskedTokenHead(nn.Module):
@@ -179,6 +183,12 @@ class Encoder(nn.Module):
         for layer in self.layers[:-1]:
             x = layer(x, layout)
         return norm(self.layers[-1](x, layout, rows))
+
+    def set_gate(self, layers: Iterable[int], share: float) -> None:
+        """Multiply what these layers add to their input by `share`: 0 to 1 (MSG, ICLR 2024)."""
+        for number in layers:
+            layer = self.layers[number]
+            layer.gate = layer.up.bias.new_tensor(share) if share < 1 else None
 
     def embed(self, tokens: Tensor, segments: Tensor, positions: Tensor) -> Tensor:
         """Ids [T] -> [T, d]: sqrt(d) x token + position + segment, then dropout."""

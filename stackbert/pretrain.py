@@ -11,14 +11,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from stackbert.checkpoint import load_checkpoint, save_initial, updates_done
+from stackbert.checkpoint import adam_moments, load_checkpoint, save_initial, updates_done
 from stackbert.errors import UserError, write_atomic
 from stackbert.fairseq_cli import Diverged, clock, common_arguments, fairseq_train
-from stackbert.growth import depth, grow
+from stackbert.growth import depth, grow, grow_moments, new_layers, origins
 from stackbert.stage_curve import write_stage_curve
 
 LAST = "checkpoint_last.pt"
 DIVERGED_MARK = "diverged.txt"
+# Keys of a stage for which its training must know how it was grown.
+GROWING = {"moments", "mask_updates", "freeze"}
 NEVER = str(10**9)  # an interval that no run reaches
 
 Config = Mapping[str, Any]
@@ -57,6 +59,8 @@ def train_stage(
         arguments += ["--save-minutes", str(save_minutes)]
         if tensorboard:
             arguments += ["--tensorboard", tensorboard, "--updates-before", str(updates_before)]
+        if init and (stage.keys() & GROWING):
+            arguments += ["--grown", init]
         if init and not done:
             _check_initial(init, config, stage)
             arguments += ["--finetune-from-model", init]
@@ -86,17 +90,35 @@ def grow_stage(
     to_layers: int,
     operator: str,
     seed: int,
+    moments: str = "reset",
+    learn: Config | None = None,
 ) -> None:
-    """Grow the checkpoint `shallow` and write the weights the next stage starts from.
+    """Grow the checkpoint `shallow` and write what the next stage starts from.
 
-    `seed` is for operators that draw. `timing` gets the seconds that growing took, as JSON: they
+    `seed` is for operators that draw; `moments` says what becomes of Adam's (growth.MOMENTS).
+    `learn` is for the operator learned: `updates`, the binarized `data`, and a `config` as
+    train_stage takes. `timing` gets the seconds that growing took, learning included, as JSON: they
     count in the curve.
     """
     started = time.time()
-    state = load_checkpoint(shallow)["model"]
+    checkpoint = load_checkpoint(shallow)
+    state = checkpoint["model"]
     if not {"encoder.tokens.weight", "encoder.segments.weight"} <= state.keys():
         raise UserError(f"{shallow} is of another architecture: train its stage again")
-    save_initial(output, grow(state, layers, to_layers, operator, seed))
+    grown = grow(state, layers, to_layers, operator, seed)
+    if learn:
+        from stackbert_fairseq.learning import learn_mix
+
+        # The depth and the seed are all that the arguments need of a stage.
+        stage = {"layers": to_layers, "updates": learn["updates"], "lr": [[0, 0]], "seed": seed}
+        config = learn["config"] | {"pretrain": learn["config"]["pretrain"] | {"devices": 1}}
+        arguments = _arguments(config, stage, learn["data"], str(Path(output).parent))
+        grown = learn_mix(state, arguments, learn["updates"], config["threads"])
+    growth: dict[str, Any] = {"new": new_layers(origins(layers, to_layers, operator))}
+    if moments != "reset":
+        found = adam_moments(checkpoint)
+        growth["moments"] = grow_moments(found, layers, to_layers, operator, moments)
+    save_initial(output, grown, growth)
     report = {"seconds": round(time.time() - started, 2), "operator": operator}
     write_atomic(timing, json.dumps(report | {"layers": layers, "to_layers": to_layers}) + "\n")
 
@@ -130,6 +152,8 @@ def _arguments(config: Config, stage: Config, data: str, rolling: str) -> list[s
         "--lr-scheduler": "piecewise_linear",
         "--lr-points": json.dumps(stage["lr"]),
         "--max-update": stage["updates"],
+        "--mask-updates": stage.get("mask_updates", 0),
+        "--freeze-updates": stage.get("freeze", 0),
         "--seed": stage["seed"],
         "--valid-seed": config["seed"],
         "--curve": os.path.join(rolling, "curve.tsv"),

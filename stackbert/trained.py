@@ -15,6 +15,7 @@ from stackbert.errors import UserError
 from stackbert.glue.tasks import Task
 from stackbert.growth import depth
 from stackbert.model import Encoder, ModelConfig
+from stackbert.recipes import stage_folders
 
 Config = Mapping[str, Any]
 _ENCODER, _CLASSIFIER = "encoder.", "classifier."
@@ -86,9 +87,13 @@ def pretrained_checkpoint(results: str | Path, recipe: str | None = None) -> Pat
 
     Raises UserError if there is none.
     """
-    pattern = f"pretrain/{escape(recipe) if recipe else '*'}/L*/checkpoint.pt"
-    found = sorted(Path(results).glob(pattern), key=lambda path: int(path.parent.name[1:]))
-    last = [path for path in found if _is_last(path)]
+    found = list(Path(results).glob("pretrain/*/L*/checkpoint.pt"))
+    found.sort(key=lambda path: (int(path.parent.name[1:]), path))
+    last: dict[str, list[Path]] = {}
+    for path in found:
+        for name in _results_of(path):
+            if recipe in (None, name):
+                last[name] = [path]
     if not last:
         stages = ", ".join(f"{p.parent.parent.name}/{p.parent.name}" for p in found) or "nothing"
         raise UserError(
@@ -96,12 +101,14 @@ def pretrained_checkpoint(results: str | Path, recipe: str | None = None) -> Pat
             f"{f' of the recipe {recipe}' if recipe else ''} (trained so far: {stages}): run "
             "`snakemake --cores all pretrain` first, or give another folder with --results"
         )
-    return _first_recipe({path.parent.parent.name: [path] for path in last})[0]
+    return _first_recipe(last)[0]
 
 
-def _is_last(checkpoint: Path) -> bool:
-    stages = read_run(checkpoint)["config"]["recipes"].get(checkpoint.parent.parent.name)
-    return bool(stages) and checkpoint.parent.name == f"L{stages[-1]['layers']}"
+def _results_of(checkpoint: Path) -> list[str]:
+    """The recipes that end with this checkpoint: recipes may share stages."""
+    recipes = read_run(checkpoint)["config"]["recipes"]
+    folder = "/".join(checkpoint.parts[-3:-1])
+    return [name for name in recipes if stage_folders(recipes, name)[-1] == folder]
 
 
 def _first_recipe(found: Mapping[str, list[Path]]) -> list[Path]:

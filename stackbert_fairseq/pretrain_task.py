@@ -15,6 +15,7 @@ from torch import Tensor
 from stackbert.errors import UserError, sync
 from stackbert.fairseq_cli import DIVERGED
 from stackbert_fairseq.curve import Curve
+from stackbert_fairseq.growing import Growing
 from stackbert_fairseq.live import Live
 from stackbert_fairseq.masking import Masker
 from stackbert_fairseq.pairs import load_dictionary
@@ -34,6 +35,9 @@ class PretrainConfig(FairseqDataclass):
     save_minutes: float = field(default=0.0, metadata={"help": "save so often; 0: at updates only"})
     tensorboard: str = field(default="", metadata={"help": "folder for TensorBoard; empty: none"})
     updates_before: int = field(default=0, metadata={"help": "updates of the stages before"})
+    grown: str = field(default="", metadata={"help": "grown weights that the stage began with"})
+    mask_updates: int = field(default=0, metadata={"help": "updates until new layers count fully"})
+    freeze_updates: int = field(default=0, metadata={"help": "updates of the new layers alone"})
     seed: int = II("common.seed")
     rank: int = II("distributed_training.distributed_rank")
 
@@ -48,6 +52,7 @@ class PretrainTask(FairseqTask):
         self.first = cfg.rank == 0
         self.curve = Curve(cfg.curve)
         self.saving = Saving(cfg.save_minutes)
+        self.growing = Growing(cfg.grown, cfg.mask_updates, cfg.freeze_updates)
         shown = self.first and cfg.tensorboard
         self.live = Live(cfg.tensorboard, cfg.updates_before) if shown else None
         self.update: int | None = None  # updates done; None until the first step of this process
@@ -83,6 +88,8 @@ class PretrainTask(FairseqTask):
         """One batch of an update; its log carries this process's wishes to save and to stop."""
         if self.update is None:
             self.saving.listen()
+            self.growing.begin(model, optimizer, update_num)
+        self.growing.step(model, update_num)
         self.update, self.rate = update_num + 1, optimizer.get_lr()
         loss, size, log = super().train_step(
             sample, model, criterion, optimizer, update_num, **kwargs

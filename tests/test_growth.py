@@ -4,7 +4,17 @@ import pytest
 import torch
 
 from stackbert.errors import UserError
-from stackbert.growth import OPERATORS, check_growth, depth, grow
+from stackbert.growth import (
+    OPERATORS,
+    check_growth,
+    copying_mix,
+    depth,
+    grow,
+    grow_moments,
+    mix,
+    new_layers,
+    origins,
+)
 from stackbert.model import Encoder, ModelConfig
 
 
@@ -103,6 +113,83 @@ def test_identity_keeps_the_function(to_layers: int) -> None:
     new = f"layers.{to_layers - 1}.up.weight"
     assert torch.equal(deep.state_dict()[new], again[new]) and again[new].abs().sum() > 0
     assert not torch.equal(again[new], other[new])
+
+
+def test_masked_keeps_the_function_at_first_and_is_stack_at_the_end() -> None:
+    shallow, deep = encoder(3).eval(), encoder(12, seed=1).eval()
+    deep.load_state_dict(grow(shallow.state_dict(), 3, 12, "masked"))
+    new = new_layers(origins(3, 12, "masked"))
+    tokens = torch.randint(4, 50, (3, 9), generator=torch.Generator().manual_seed(0))
+    inputs = (tokens, torch.ones_like(tokens), torch.arange(27))
+    stacked = deep.encode(*inputs)
+    deep.set_gate(new, 0.0)
+    torch.testing.assert_close(deep.encode(*inputs), shallow.encode(*inputs), rtol=0, atol=1e-6)
+    deep.set_gate(new, 0.5)
+    half = deep.encode(*inputs)
+    assert not torch.allclose(half, stacked) and not torch.allclose(half, shallow.encode(*inputs))
+    deep.set_gate(new, 1.0)
+    assert torch.equal(deep.encode(*inputs), stacked)
+
+
+def test_which_layers_are_new() -> None:
+    assert new_layers(origins(3, 6, "stack")) == [3, 4, 5]
+    assert new_layers(origins(2, 6, "interpolate")) == [1, 2, 4, 5]
+    assert new_layers(origins(6, 9, "middle")) == [4, 5, 6]
+    assert new_layers(origins(2, 5, "identity")) == [2, 3, 4]
+
+
+def moments_of(state: dict[str, torch.Tensor]) -> dict[str, dict[str, torch.Tensor]]:
+    """Moments that can be told apart: the weights themselves and their squares, after 7 updates."""
+    step = torch.tensor(7.0)
+    return {n: {"exp_avg": t, "exp_avg_sq": t**2, "step": step} for n, t in state.items()}
+
+
+@pytest.mark.parametrize(("operator", "layers", "to_layers"), REACHED)
+def test_copied_moments_follow_the_weights(operator: str, layers: int, to_layers: int) -> None:
+    state = encoder(layers).state_dict()
+    deep = grow(state, layers, to_layers, operator)
+    copied = grow_moments(moments_of(state), layers, to_layers, operator, "copy")
+    for name, entry in copied.items():
+        assert torch.equal(entry["exp_avg"], deep[name]), name
+        assert torch.equal(entry["exp_avg_sq"], deep[name] ** 2) and entry["step"] == 7
+    without = {name.split(".")[1] for name in deep.keys() - copied.keys()}
+    random = [n for n, origin in enumerate(origins(layers, to_layers, operator)) if origin is None]
+    assert without == set(map(str, random))
+
+
+def test_scaled_kept_and_reset_moments() -> None:
+    state = encoder(3).state_dict()
+    moments = moments_of(state)
+    assert grow_moments(moments, 3, 12, "stack", "reset") == {}
+    scaled = grow_moments(moments, 3, 12, "stack", "scaled")
+    torch.testing.assert_close(
+        scaled["layers.7.up.weight"]["exp_avg"], state["layers.1.up.weight"] / 4
+    )
+    square = state["layers.1.up.weight"] ** 2 / 16
+    torch.testing.assert_close(scaled["layers.7.up.weight"]["exp_avg_sq"], square)
+    assert torch.equal(scaled["tokens.weight"]["exp_avg"], state["tokens.weight"])
+    kept = grow_moments(moments, 3, 6, "interpolate", "keep")
+    layers = {int(name.split(".")[1]) for name in kept if name.startswith("layers.")}
+    assert layers == {0, 2, 4}
+    assert torch.equal(kept["layers.4.up.bias"]["exp_avg"], state["layers.2.up.bias"])
+
+
+def test_mix_is_linear_and_begins_as_stack() -> None:
+    state = encoder(2).state_dict()
+    coefficients = copying_mix(state, 2, 4)
+    mixed, stacked = mix(state, coefficients), grow(state, 2, 4, "stack")
+    assert mixed.keys() == stacked.keys()
+    assert all(torch.equal(tensor, stacked[name]) for name, tensor in mixed.items())
+    coefficients["up.weight"][3] = torch.tensor([0.25, 2.0])
+    expected = 0.25 * state["layers.0.up.weight"] + 2 * state["layers.1.up.weight"]
+    torch.testing.assert_close(mix(state, coefficients)["layers.3.up.weight"], expected)
+    # What is learnt by gradient: the coefficients.
+    coefficients["down.bias"].requires_grad_()
+    mix(state, coefficients)["layers.3.down.bias"].sum().backward()
+    torch.testing.assert_close(
+        coefficients["down.bias"].grad[3],
+        torch.stack([state[f"layers.{i}.down.bias"].sum() for i in (0, 1)]),
+    )
 
 
 @pytest.mark.parametrize(

@@ -50,9 +50,13 @@ def leaves(entry: Schema, root: Schema, prefix: str = "") -> Iterator[tuple[str,
         named = child.get("additionalProperties")
         if "properties" in child:
             yield from leaves(child, root, f"{key}.")
-        elif isinstance(named, Mapping) and "properties" in _items(named, root):
+        elif "properties" in _items(child, root):
             yield key, child
-            yield from leaves(_items(named, root), root, f"{key}.*[].")
+            yield from leaves(_items(child, root), root, f"{key}[].")
+        elif isinstance(named, Mapping) and "then" in named:  # a list of objects, or one object
+            yield key, child
+            yield from leaves(_items(named["else"], root), root, f"{key}.*[].")
+            yield from leaves(_resolved(named["then"], root), root, f"{key}.*.")
         else:
             yield key, child
 
@@ -84,7 +88,7 @@ def allowed(entry: Schema) -> str:
 
 def value(config: Mapping[str, Any], key: str) -> str:
     """The value of a dotted key as it is written in YAML; empty for keys below a list."""
-    if "*" in key or key == "recipes":
+    if "*" in key or key in ("recipes", "compare"):
         return ""
     found: Any = config
     for part in key.split("."):

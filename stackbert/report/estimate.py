@@ -6,8 +6,9 @@ Symbols: d width, f feed-forward width, V dictionary size.
 from collections.abc import Mapping
 from typing import Any
 
-from stackbert.flops import recipe_flops
+from stackbert.flops import vocab_size
 from stackbert.glue.tasks import entry, trained
+from stackbert.recipes import trained_stages
 
 Config = Mapping[str, Any]
 FLOAT = 4  # bytes
@@ -22,22 +23,12 @@ DEFAULT_DUMP_BYTES = 10 * 10**6
 CORPUS_FACTOR = 5
 
 
-def vocab_size(config: Config) -> int:
-    """Entries of the dictionary before it is made: merges, single characters, special symbols."""
-    return min(config["bpe"]["vocab_size"], config["bpe"]["merges"] + 400)
-
-
 def parameters(config: Config, layers: int) -> int:
     """Learnt numbers of an encoder with its heads."""
     d, f = config["model"]["width"], config["model"]["feed_forward"]
     layer = 4 * d * (d + 1) + d * f + f + f * d + d
     heads = d * (d + 1) + 2 * d + d + 1
     return layers * layer + (vocab_size(config) + 2) * d + heads
-
-
-def stage_flops(config: Config, stage: Config) -> float:
-    """Floating point operations of one stage."""
-    return recipe_flops([stage], config, vocab_size(config))
 
 
 def training_bytes(config: Config, layers: int) -> int:
@@ -61,20 +52,16 @@ def dump_bytes(config: Config) -> int:
 
 def disk_bytes(config: Config) -> dict[str, int]:
     """Bytes that the results will take, by kind."""
-    stages = [stage for recipe in config["recipes"].values() for stage in recipe]
+    recipes = config["recipes"]
+    stages = [recipes[name][number] for name, number in trained_stages(recipes)]
     # A stage's checkpoint, two rolling ones while it trains, and the grown weights it starts from.
     checkpoints = sum(CHECKPOINT_BYTES * parameters(config, stage["layers"]) for stage in stages)
-    grown = sum(
-        FLOAT * parameters(config, stage["layers"])
-        for recipe in config["recipes"].values()
-        for stage in recipe[1:]
-    )
+    grown = sum(FLOAT * parameters(config, stage["layers"]) for stage in stages if "grow" in stage)
     deepest = max(stage["layers"] for stage in stages)
     rolling = 2 * CHECKPOINT_BYTES * parameters(config, deepest)
     runs = len(trained(config["glue"]["tasks"])) * len(config["glue"]["seeds"])
     models = sum(
-        runs * FLOAT * parameters(config, recipe[-1]["layers"])
-        for recipe in config["recipes"].values()
+        runs * FLOAT * parameters(config, recipe[-1]["layers"]) for recipe in recipes.values()
     )
     return {
         "corpus": CORPUS_FACTOR * dump_bytes(config),

@@ -8,6 +8,7 @@ from typing import Any
 from snakemake.io import strip_wildcard_constraints
 
 from stackbert.glue.tasks import run_tasks, trained
+from stackbert.recipes import stage_name, trained_stages
 
 Wildcards = Mapping[str, str]
 # Rules whose every job belongs to any run of a configuration. To ask for the benchmark of a job is
@@ -34,9 +35,8 @@ def wildcard_values(config: Mapping[str, Any]) -> list[Wildcards]:
         {},
         *({"scatteritem": f"{number}-of-{shards}"} for number in range(1, shards + 1)),
         *(
-            {"recipe": name, "stage": f"L{s['layers']}"}
-            for name, all in recipes.items()
-            for s in all
+            {"recipe": name, "stage": stage_name(recipes[name][number])}
+            for name, number in trained_stages(recipes)
         ),
         *({"task": task} for task in prepared),
         *({"recipe": r, "task": t, "seed": str(s)} for r in recipes for t in tasks for s in seeds),

@@ -17,7 +17,10 @@ import yaml
 
 from stackbert.config import check
 from stackbert.errors import UserError
+from stackbert.flops import recipe_flops, stage_flops, update_flops
 from stackbert.provenance import ROOT
+from stackbert.recipes import resolve as resolve_recipes
+from stackbert.recipes import stage_folders, stage_name, trained_stages
 from stackbert.report import estimate
 from stackbert.report.config_doc import overlaid
 from stackbert.report.resources import duration
@@ -41,7 +44,7 @@ def resolve(arguments: Sequence[str]) -> dict[str, Any]:
         key, _, text = pair.partition("=")
         config = overlaid(config, {key: yaml.safe_load(text)})
     check(config, ROOT / "workflow")
-    return config
+    return resolve_recipes(config)
 
 
 def _read(path: str | Path) -> Any:
@@ -70,7 +73,7 @@ def speed(config: dict[str, Any]) -> tuple[float, str]:
     for recipe, stages in config["recipes"].items():
         path = Path(config["results"]) / "pretrain" / recipe / "curve.tsv"
         if path.exists():
-            flops = sum(estimate.stage_flops(config, stage) for stage in stages)
+            flops = recipe_flops(config, stages)
             return flops / pd.read_csv(path, sep="\t")["seconds"].iloc[-1], f"measured: {path}"
     device = "cuda" if config["device"] != "cpu" and torch.cuda.is_available() else "cpu"
     torch.set_num_threads(config["threads"])
@@ -100,18 +103,34 @@ def stage_rows(
     """A row per stage, and the seconds of those that are still to be trained."""
     rows = [["recipe", "stage", "updates", "tokens", "FLOPs", "time", "memory", "state"]]
     left = 0.0
-    for recipe, stages in config["recipes"].items():
-        for stage in stages:
-            name = f"L{stage['layers']}"
-            flops = estimate.stage_flops(config, stage)
-            todo = f"{config['results']}/pretrain/{recipe}/{name}/checkpoint.pt" in missing
-            left += flops / rate if todo else 0.0
+    recipes, own = config["recipes"], set(trained_stages(config["recipes"]))
+    for recipe, stages in recipes.items():
+        for number, (stage, folder) in enumerate(
+            zip(stages, stage_folders(recipes, recipe), strict=True)
+        ):
+            name = stage_name(stage)
+            flops = stage_flops(config, stages, number)
+            todo = f"{config['results']}/pretrain/{folder}/checkpoint.pt" in missing
+            shared = (recipe, number) not in own
+            left += flops / rate if todo and not shared else 0.0
+            state = f"as {folder}" if shared else "to do" if todo else "done"
             tokens = stage["updates"] * config["pretrain"]["tokens_per_update"]
             memory = estimate.training_bytes(config, stage["layers"]) / GIB
             row = [recipe, name, f"{stage['updates']:,}", f"{tokens:,}", f"{flops:.1e}"]
-            row += [duration(flops / rate), f"{memory:.1f} GiB", "to do" if todo else "done"]
+            row += [duration(flops / rate), f"{memory:.1f} GiB", state]
             rows.append(row)
     return rows, left
+
+
+def ceilings(config: dict[str, Any]) -> list[str]:
+    """The most that growing can gain: were an update of few layers worth one of the last depth."""
+    found = []
+    for recipe, stages in config["recipes"].items():
+        if len(stages) > 1:
+            updates = sum(stage["updates"] for stage in stages)
+            deep = updates * update_flops(config, stages[-1]["layers"])
+            found.append(f"{recipe} {deep / recipe_flops(config, stages):.2f}x")
+    return found
 
 
 def warnings(config: dict[str, Any], disk: int) -> list[str]:
@@ -149,6 +168,8 @@ def plan(arguments: Sequence[str]) -> str:
     parts = [table(rows), ""]
     parts += [f"Training still to do: {duration(left)}, one stage after another ({source})."]
     parts += [f"Jobs still to do: {jobs}." if jobs else "Nothing to do: all results are there."]
+    if highest := ceilings(config):
+        parts += [f"Ceiling of the speed-up by growing, in FLOPs: {', '.join(highest)}."]
     sizes = ", ".join(f"{name} {size / GIB:,.1f} GiB" for name, size in disk.items())
     parts += [f"Disk of the results: {sum(disk.values()) / GIB:,.1f} GiB ({sizes})."]
     fetched = estimate.downloads(config) if jobs else []

@@ -14,9 +14,9 @@ from rich.live import Live
 from rich.table import Table
 
 from stackbert.errors import UserError
-from stackbert.flops import flops_per_token
+from stackbert.flops import flops_per_token, stage_flops
 from stackbert.glue.tasks import entry, trained
-from stackbert.report import estimate
+from stackbert.recipes import stage_folders, stage_name
 from stackbert.report.plan import resolve, speed
 from stackbert.report.resources import duration
 from stackbert.report.runlog import Pace, RunLog, newest_log, read_log, read_pace
@@ -60,12 +60,12 @@ def stage_tasks(
     tasks: dict[str, Task] = {}
     for recipe, stages in config["recipes"].items():
         before: tuple[str, ...] = ()
-        for stage in stages:
-            name = f"{recipe}/L{stage['layers']}"
+        for number, name in enumerate(stage_folders(config["recipes"], recipe)):
+            stage = stages[number]
             if (Path(config["results"]) / "pretrain" / name / "checkpoint.pt").exists():
                 continue
             pace = paces.get(name)
-            each = estimate.stage_flops(config, stage) / stage["updates"] / rate
+            each = stage_flops(config, stages, number) / stage["updates"] / rate
             if pace and pace.seconds_per_update:
                 each = pace.seconds_per_update
             done = pace.update if pace else 0
@@ -87,10 +87,10 @@ def _flops_per_second(config: Config, paces: Mapping[str, Pace], guess: float) -
     """Speed of training, from the stages that have been at it, `guess` before any has."""
     rates = []
     for recipe, stages in config["recipes"].items():
-        for stage in stages:
-            pace = paces.get(f"{recipe}/L{stage['layers']}")
+        for number, stage in enumerate(stages):
+            pace = paces.get(f"{recipe}/{stage_name(stage)}")
             if pace and pace.seconds_per_update:
-                flops = estimate.stage_flops(config, stage) / stage["updates"]
+                flops = stage_flops(config, stages, number) / stage["updates"]
                 rates.append(flops / pace.seconds_per_update)
     return sum(rates) / len(rates) if rates else guess
 
@@ -99,7 +99,7 @@ def glue_tasks(config: Config, run: RunLog, rate: float, start: float) -> dict[s
     """Fine-tuning that is left, a task per run."""
     tasks = {}
     for recipe, stages in config["recipes"].items():
-        last = f"{recipe}/L{stages[-1]['layers']}"
+        last = stage_folders(config["recipes"], recipe)[-1]
         for task in trained(config["glue"]["tasks"]):
             measured = run.seconds("glue_finetune", {"task": task})
             seconds = measured or start + _glue_seconds(config, task, stages[-1]["layers"], rate)
@@ -173,7 +173,7 @@ def lines(config: Config, run: RunLog, guess: float) -> list[tuple[str, str]]:
         pace = paces.get("/".join(job.wildcards.values()))
         if job.rule == "train_stage" and pace:
             stages = config["recipes"][job.wildcards["recipe"]]
-            names = [f"L{stage['layers']}" for stage in stages]
+            names = [stage_name(stage) for stage in stages]
             place = names.index(job.wildcards["stage"])
             text = (
                 f"stage {place + 1} of {len(names)}, "

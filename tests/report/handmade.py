@@ -64,7 +64,7 @@ rule train_stage:
 rule curve:
     input:
         "given/{recipe}.tsv",
-        lambda w: [f"{RESULTS}/pretrain/{w.recipe}/{s}/run.json" for s in stages(w.recipe)],
+        lambda w: stages(w.recipe, "run.json"),
     output: f"{RESULTS}/pretrain/{{recipe}}/curve.tsv"
     shell: "cp {input[0]} {output}"
 

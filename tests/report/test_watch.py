@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from stackbert.report import estimate
+from stackbert.flops import stage_flops
 from stackbert.report.plan import resolve
 from stackbert.report.runlog import newest_log, read_log, read_pace
 from stackbert.report.watch import Task, lines, makespan, seconds_left
@@ -68,7 +68,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Two recipes of one stage each and no fine-tuning, in an empty folder."""
     config = resolve([])
     stage = {"layers": 1, "updates": 100, "lr": [[0, 1e-3], [100, 1e-3]], "seed": 1}
-    config |= {"recipes": {"a": [stage], "b": [dict(stage)]}, "control": "a", "threads": 1}
+    config |= {"recipes": {"a": [stage], "b": [stage | {"seed": 2}]}, "control": "a", "threads": 1}
     config["glue"] = config["glue"] | {"tasks": []}
     monkeypatch.chdir(tmp_path)
     return config
@@ -124,9 +124,8 @@ def test_deeper_stages_are_timed_by_their_flops(config: dict[str, Any]) -> None:
     deep = config["recipes"]["a"][0] | {"layers": 4, "grow": "stack"}
     config["recipes"] = {"a": [config["recipes"]["a"][0], deep]}
     train_log(Path("results/logs/train_stage/a.L1.log"), now - 65, [10, 20, 30], each=2)
-    ratio = estimate.stage_flops(config, deep) / estimate.stage_flops(
-        config, config["recipes"]["a"][0]
-    )
+    stages = config["recipes"]["a"]
+    ratio = stage_flops(config, stages, 1) / stage_flops(config, stages, 0)
     paces = {"a/L1": read_pace("results/logs/train_stage/a.L1.log", now - 65)}
     left = seconds_left(config, run, paces, guess=1e9)  # type: ignore[arg-type]
     assert left == pytest.approx(70 * 2 + 5 + 100 * 2 * ratio + 1.5)

@@ -3,13 +3,15 @@ from stackbert.pretrain import grow_stage
 
 run_step(
     lambda: grow_stage(
-        snakemake.input[0],
+        snakemake.input.shallow,
         snakemake.output.weights,
         snakemake.output.timing,
         snakemake.params.layers,
         snakemake.params.to_layers,
         snakemake.params.operator,
         snakemake.params.seed,
+        snakemake.params.moments,
+        snakemake.params.learn,
     ),
     snakemake.log[0],
     snakemake.output,
