@@ -166,6 +166,25 @@ def _cause(code: int, tail: str) -> str:
     return f"exit code {code}, {last[-1] if last else 'no output'}"
 
 
+def time_left(updates: int) -> Callable[[int], str]:
+    """A function from updates done to the text `, m:ss left`, by the speed since its first call.
+
+    So the start-up and what an earlier process did count for nothing. Empty while there is no
+    speed yet.
+    """
+    first: tuple[float, int] | None = None
+
+    def left(update: int) -> str:
+        nonlocal first
+        now = time.time()
+        first = first or (now, update)
+        if update == first[1]:
+            return ""
+        return f", {clock((updates - update) * (now - first[0]) / (update - first[1]))} left"
+
+    return left
+
+
 def clock(seconds: float) -> str:
     """Seconds as h:mm:ss or m:ss."""
     minutes, rest = divmod(round(seconds), 60)

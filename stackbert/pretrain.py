@@ -13,7 +13,7 @@ from typing import Any
 
 from stackbert.checkpoint import adam_moments, load_checkpoint, save_initial, updates_done
 from stackbert.errors import UserError, write_atomic
-from stackbert.fairseq_cli import Diverged, clock, common_arguments, fairseq_train
+from stackbert.fairseq_cli import Diverged, common_arguments, fairseq_train, time_left
 from stackbert.growth import depth, grow, grow_moments, new_layers, origins
 from stackbert.stage_curve import write_stage_curve
 
@@ -241,17 +241,13 @@ def _check_initial(init: str, config: Config, stage: Config) -> None:
 
 
 def _progress(updates: int) -> Any:
-    first: tuple[float, int] | None = None
+    left = time_left(updates)
 
     def line(stats: dict[str, Any]) -> str:
-        nonlocal first
-        now, update = time.time(), int(stats["num_updates"])
-        first = first or (now, update)
-        speed = (update - first[1]) / (now - first[0]) if update > first[1] else 0.0
-        left = f", {clock((updates - update) / speed)} left" if speed else ""
+        update = int(stats["num_updates"])
         return (
             f"update {update}/{updates} ({100 * update // updates} %), MLM loss "
-            f"{float(stats['mlm_loss']):.3f}, {float(stats['wps']):,.0f} tokens/s{left}"
+            f"{float(stats['mlm_loss']):.3f}, {float(stats['wps']):,.0f} tokens/s{left(update)}"
         )
 
     return line
