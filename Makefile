@@ -23,7 +23,8 @@ SMK := Snakefile rules/*.smk
 .PHONY: run report test plan watch docs lint format clean
 
 run: $(VENV)/.ready
-	$(SNAKEMAKE) --cores $(CORES) $(ARGS)
+	@if [ -t 1 ]; then $(IN_VENV) python -m stackbert.report.watch --run --cores $(CORES) $(ARGS); \
+	  else $(SNAKEMAKE) --cores $(CORES) $(ARGS); fi
 	@$(MAKE) --no-print-directory report
 
 # A report is written anew only after a job, a caption or the arguments changed.
