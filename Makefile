@@ -2,6 +2,7 @@
 # make plan   what a run would take, before it         make lint, make format, make clean
 # make watch  a live view of a run, from a second terminal
 # make test-faults, make test-slurm   the slow proofs of reliability
+# make growth-lab   ways of growing compared over seeds: docs/growth.md (LONG=1: all of them, GPU=1: 768 wide)
 # make docs   docs/config.md and docs/rules.svg from the schema and the rules
 PYTHON ?= python3
 CORES ?= all
@@ -86,6 +87,14 @@ $(VENV)/.test-ready: $(VENV)/.ready requirements-test.lock requirements-export.l
 KILLS ?= 3
 test-faults: $(VENV)/.test-ready
 	$(IN_VENV) KILLS=$(KILLS) python -m pytest tests/faults
+
+# Compares ways of growing; the JSON goes to benchmarks/results.
+LAB := growth_lab$(if $(LONG),_long,$(if $(GPU),_gpu))
+growth-lab: $(VENV)/.ready
+	$(SNAKEMAKE) --cores $(CORES) compare --configfile $(sort configs/growth_lab.yaml configs/$(LAB).yaml) $(ARGS)
+	$(IN_VENV) python benchmarks/growth_lab.py --results results/$(LAB) \
+	  --command "make growth-lab$(if $(LONG), LONG=1,$(if $(GPU), GPU=1))" --output benchmarks/results/$(LAB).json
+.PHONY: growth-lab
 
 # A real Slurm on this machine, installed if it is missing (root, Debian or Ubuntu), and its tests.
 test-slurm: $(VENV)/.test-ready

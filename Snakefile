@@ -39,9 +39,12 @@ include: "rules/export.smk"
 # a few seconds each.
 localrules:
     download_dump,
+    movie_reviews,
     glue_download,
     corpus_table,
     curve,
+    unigram,
+    comparison,
     glue_grid_choice,
     glue_table,
     glue_paper,

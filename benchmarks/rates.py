@@ -1,6 +1,7 @@
 """Are the recipes' learning rates a fair choice? Trains each recipe with its rates scaled.
 
     python benchmarks/rates.py --data results/bin --factors 0.25 0.5 1 2 --jobs 2
+    python benchmarks/rates.py --configfile configs/growth_lab.yaml --recipes scratch-seed1 ...
 
 Prints the final validation loss per recipe and factor and writes benchmarks/results/rates.json.
 Losses do not depend on what else the machine does, so it may run beside other work.
@@ -16,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from stackbert.pretrain import grow_stage, train_stage  # noqa: E402
 from stackbert.provenance import git_state, machine  # noqa: E402
+from stackbert.report.plan import resolve  # noqa: E402
 
 
 def scaled(stages: list[dict[str, Any]], factor: float) -> list[dict[str, Any]]:
@@ -45,7 +46,10 @@ def final_loss(config: dict[str, Any], stages: list[dict[str, Any]], data: str, 
                 init = str(home / "grown.pt")
                 timing = str(home / "growth.json")
                 depths = (before["layers"], stage["layers"])
-                grow_stage(checkpoint, init, timing, *depths, stage["grow"], stage["seed"])
+                how = (stage["grow"], stage["seed"], stage.get("moments", "reset"))
+                updates = stage.get("learn_updates")
+                learn = updates and {"updates": updates, "data": data, "config": config}
+                grow_stage(checkpoint, init, timing, *depths, *how, learn)
             checkpoint, before = str(home / "checkpoint.pt"), stage
             log = str(home / "log")
             train_stage(config, stage, data, init, checkpoint, log, f"{name} L{stage['layers']}")
@@ -58,12 +62,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--data", default="results/bin", help="folder of the binarized text")
-    parser.add_argument("--recipes", nargs="+", help="of config.yaml; all of them if not given")
+    parser.add_argument("--configfile", nargs="+", default=[], help="laid over config.yaml")
+    parser.add_argument("--recipes", nargs="+", help="all of the configuration's if not given")
     parser.add_argument("--factors", type=float, nargs="+", default=[0.25, 0.5, 1, 2])
     parser.add_argument("--jobs", type=int, default=2, help="trainings at the same time")
     parser.add_argument("--output", default=str(ROOT / "benchmarks" / "results" / "rates.json"))
     options = parser.parse_args()
-    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    config = resolve(["--configfile", *options.configfile])
     recipes = options.recipes or list(config["recipes"])
     runs = [(recipe, factor) for factor in options.factors for recipe in recipes]
     with ProcessPoolExecutor(options.jobs) as pool:

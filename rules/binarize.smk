@@ -31,6 +31,25 @@ rule binarize:
         "../workflow/scripts/binarize.py"
 
 
+rule unigram:
+    input:
+        rules.binarize.output.data,
+    output:
+        f"{RESULTS}/tables/unigram.json",
+    log:
+        f"{RESULTS}/logs/unigram/unigram.log",
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        version=VERSION["unigram"],
+    script:
+        "../workflow/scripts/unigram.py"
+
+
 rule corpus_table:
     input:
         extract=[rules.extract.output.counts] if ARTICLES else [],

@@ -2,7 +2,7 @@
 from stackbert import failures
 from stackbert.config import check, ordered, read_texts
 from stackbert.errors import UserError
-from stackbert.recipes import resolve, stage_folders, stage_name
+from stackbert.recipes import resolve, seeded, stage_folders, stage_name
 from stackbert.version import VERSION
 
 try:

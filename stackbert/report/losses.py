@@ -57,6 +57,11 @@ def final_loss(curve: pd.DataFrame) -> float:
     return float(curve["valid_mlm_loss"].dropna().iloc[-1])
 
 
+def median_final_loss(curves: Curves, recipes: Sequence[str]) -> float:
+    """Median over some recipes, such as one arm's seeds, of their final losses."""
+    return float(pd.Series([final_loss(curves[recipe]) for recipe in recipes]).median())
+
+
 def first_reach(curve: pd.DataFrame, target: float) -> pd.Series | None:
     """First validated point at or below `target`; None if there is none.
 

@@ -17,11 +17,15 @@ from stackbert.report.rulegraph import draw_rulegraph, read_rulegraph
 Outputs = Mapping[str, str]
 
 
-def losses_page(recipes: Sequence[str], control: str, curves: Sequence[str], out: Outputs) -> None:
-    """Loss curves, time to the control's loss, stages and growth steps."""
-    table = losses.read_curves(recipes, curves)
-    figures.loss_figure(table, control, "seconds", out["seconds"])
-    figures.loss_figure(table, control, "tokens", out["tokens"])
+def losses_page(arms: figures.Arms, control: str, curves: Sequence[str], out: Outputs) -> None:
+    """Loss curves, time to the control's loss, stages and growth steps.
+
+    `curves` are those of the recipes in the order of `arms`; `control` is a recipe.
+    """
+    table = losses.read_curves([name for names in arms.values() for name in names], curves)
+    arm = next(arm for arm, names in arms.items() if control in names)
+    figures.loss_figure(table, arms, arm, "seconds", out["seconds"])
+    figures.loss_figure(table, arms, arm, "tokens", out["tokens"])
     reached = losses.time_to_loss(table, control)
     losses.write_tsv(reached, out["time_to_loss"])
     figures.time_to_loss_figure(reached, out["bars"])

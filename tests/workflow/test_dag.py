@@ -138,6 +138,27 @@ def test_any_depths_that_divide_each_other(copy: "Copy") -> None:
     assert run.returncode == 0 and jobs(run.stdout)["train_stage"] == 6, run.stdout[-3000:]
 
 
+def test_comparison_shares_what_arms_have_in_common(copy: "Copy") -> None:
+    tiny = yaml.safe_load((copy.folder / "tiny.yaml").read_text())
+    late = {"schedule": "wsd", "budget": 40, "peak": 0.001, "warmup": 2, "rewarm": 2, "decay": 0.2}
+    for operator in ("stack", "masked"):
+        deep = {"layers": 4, "grow": operator} | (
+            {"mask_updates": 3} if operator != "stack" else {}
+        )
+        tiny["recipes"][operator] = late | {"stages": [{"layers": 2, "share": 0.5}, deep]}
+    tiny["compare"] = {"arms": ["scratch", "stack", "masked"], "seeds": [1, 2]}
+    tiny["glue"]["tasks"] = []
+    (copy.folder / "compare.yaml").write_text(yaml.safe_dump(tiny, sort_keys=False))
+    run = copy.snakemake("-n", "compare", configs=["compare.yaml"])
+    found = jobs(run.stdout)
+    # Per seed the control's stage, one first stage for both arms, and two second stages.
+    assert found["train_stage"] == 2 * 4 and found["stack"] == 2 * 2, run.stdout[-3000:]
+    assert found["comparison"] == found["unigram"] == 1 and found["curve"] == 6
+    assert "pretrain/stack-seed1/L2/checkpoint.pt" in run.stdout
+    assert "pretrain/masked-seed1/L2/" not in run.stdout
+    assert "comparison" not in jobs(copy.snakemake("-n", "compare").stdout)
+
+
 def test_lint(copy: "Copy") -> None:
     run = copy.snakemake("--lint")
     assert run.returncode == 0, run.stdout[-3000:]

@@ -3,7 +3,7 @@ from stackbert.report.pages import losses_page
 
 run_step(
     lambda: losses_page(
-        snakemake.params.recipes,
+        snakemake.params.arms,
         snakemake.params.control,
         snakemake.input.curves,
         dict(snakemake.output.items()),
