@@ -33,7 +33,7 @@ rule binarize:
 
 rule unigram:
     input:
-        rules.binarize.output.data,
+        rules.binarize.output,
     output:
         f"{RESULTS}/tables/unigram.json",
     log:
