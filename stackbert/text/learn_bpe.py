@@ -31,20 +31,31 @@ _MERGED = 0x110000
 _FINAL = 1 << 30  # the bit of a symbol at the end of a word
 _SYMBOL = (1 << 32) - 1  # a pair's key is its first symbol << 32 | its second
 _LEAST = 2  # places of a pair that is merged, as in subword-nmt
-_BLOCK = 1 << 18  # cells that are looked at at a time
+_BLOCK = 1 << 16  # cells that are looked at at a time
 _BUCKET_BITS = 18
 
 _Ints = NDArray[np.int64]
 
 
-def learn(tables: Iterable[str | Path], codes: str | Path, merges: int) -> None:
-    """Learn `merges` merges from tables of word counts (several tables count as their sum)."""
+def learn(tables: Iterable[str | Path], codes: str | Path, merges: int) -> dict[str, int]:
+    """Learn `merges` merges from tables of word counts (several tables count as their sum).
+
+    Raises UserError if there is no merge to learn.
+    """
     progress = Progress("learn_bpe", merges)
+    merger, learnt = _Merger(tables), 0
     with replacing(codes) as file:
         file.write("#version: 0.2\n")
-        for first, second in _Merger(tables).merges(merges):
+        for first, second in merger.merges(merges):
             file.write(f"{first} {second}\n")
-            progress.add(1)
+            learnt += 1
+            progress.at(learnt)
+        if not learnt:
+            raise UserError(
+                "no pair of characters occurs twice in the words of the corpus, so there is "
+                "nothing to merge. Give a bigger dump (corpus.dump)."
+            )
+    return {"words": merger.words, "merges": learnt}
 
 
 class _Last(tuple[str, str]):
@@ -110,13 +121,13 @@ class _Merger:
         self._places: dict[int, _Ints] = {}
         self._heap: list[tuple[int, _Last, int]] = []  # (-count, strings, key); counts may be old
         self._floor = sys.maxsize
+        self.words = int(np.count_nonzero(self._words.cells & _FINAL)) - 1
 
     def merges(self, most: int) -> Iterator[tuple[str, str]]:
-        """Up to `most` merges; UserError if no word has two characters."""
+        """Up to `most` merges."""
         for number in range(most):
             while (key := self._most_frequent()) is None:
-                if self._floor == _LEAST:
-                    print(f"learn_bpe: no pair occurs twice after {number} merges", file=sys.stderr)
+                if self._floor == _LEAST:  # no pair is left that occurs twice
                     return
                 self._look_through()
             yield self._strings(key)
@@ -147,11 +158,6 @@ class _Merger:
         bounds = np.zeros(1 << _BUCKET_BITS, dtype=np.int64)  # counts of pairs that share a bucket
         for keys, places in self._words.pairs():
             np.add.at(bounds, _buckets(keys), self._words.counts(places))
-        if not bounds.any() and not self._texts:
-            raise UserError(
-                "no word of the corpus has two characters, so there is nothing to merge. Use "
-                "another dump."
-            )
         self._floor = max(_LEAST, min(self._floor, int(bounds.max())) // 2)
         parts = [
             (keys[chosen], places[chosen])

@@ -41,8 +41,8 @@ def test_merges_equal_those_learnt_on_the_text(codes: Path) -> None:
     assert codes.read_text() == plain.getvalue()
 
 
-def assert_equal_merges(words: Mapping[str, int], merges: int) -> None:
-    """What `learn` learns from a table of words is what subword-nmt learns from it."""
+def assert_equal(words: Mapping[str, int], merges: int) -> None:
+    """What is learnt from a table of words, and what becomes of words then, is subword-nmt's."""
     table = "".join(f"{word} {count}\n" for word, count in sorted(words.items()))
     plain = io.StringIO()
     learn_bpe(io.StringIO(table), plain, merges, is_dict=True)
@@ -50,10 +50,14 @@ def assert_equal_merges(words: Mapping[str, int], merges: int) -> None:
         Path(folder, "words").write_text(table, encoding="utf-8")
         learn([Path(folder, "words")], Path(folder, "codes"), merges)
         assert Path(folder, "codes").read_text(encoding="utf-8") == plain.getvalue()
+        encode, bpe = Encoder(Path(folder, "codes")), BPE(plain)
+    for word in words:
+        for text in (word, word[::-1]):  # one that was learnt from, and another
+            assert encode(text) == bpe.segment(text)
 
 
 @pytest.mark.parametrize("alphabet", ["a", "ab", "abé<", "abcdefgh"])
-def test_merges_equal_on_repeats_and_overlaps(alphabet: str) -> None:
+def test_equal_on_repeats_and_overlaps(alphabet: str) -> None:
     repeats = st.builds(operator.mul, st.text(alphabet, min_size=1, max_size=4), st.integers(1, 6))
     words = st.lists(repeats, min_size=1, max_size=3).map("".join)
 
@@ -63,17 +67,17 @@ def test_merges_equal_on_repeats_and_overlaps(alphabet: str) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("stackbert.text.learn_bpe._BLOCK", block)
             patch.setattr("stackbert.text.learn_bpe._BUCKET_BITS", 1)
-            assert_equal_merges({"ab": 1} | table, 100)
+            assert_equal({"zz": 2} | table, 100)
 
     check()
 
 
-def test_merges_equal_on_real_text(corpora: Path) -> None:
+def test_equal_on_real_text(corpora: Path) -> None:
     words: Counter[str] = Counter()
     for path in sorted(corpora.glob("*/*.txt")):
         words.update(path.read_text(encoding="utf-8", errors="ignore").lower().split())
     assert len(words) > 10_000
-    assert_equal_merges(words, 2_000)
+    assert_equal(words, 2_000)
 
 
 def test_the_mark_of_a_word_end_never_stands_in_a_word() -> None:
@@ -139,9 +143,10 @@ def test_a_failed_table_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_to_merge(tmp_path: Path) -> None:
-    (tmp_path / "words").write_text("a 3\nb 2\n")
-    with pytest.raises(UserError, match="no word of the corpus has two characters"):
+@pytest.mark.parametrize("words", ["a 3\nb 2\n", "ab 1\nbc 1\n", ""])
+def test_nothing_to_merge(tmp_path: Path, words: str) -> None:
+    (tmp_path / "words").write_text(words)
+    with pytest.raises(UserError, match="no pair of characters occurs twice"):
         learn([tmp_path / "words"], tmp_path / "codes", 10)
     assert not (tmp_path / "codes").exists()
 
