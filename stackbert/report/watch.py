@@ -230,8 +230,8 @@ def run_watched(arguments: Sequence[str], console: Console) -> int:
     path = _log_since(begun)
     words = SAID.read_text(encoding="utf-8", errors="replace").splitlines()
     why = summary(str(path)) if path and process.returncode else []
-    console.print(*(why or words[-20 if process.returncode else -3 :]), sep="\n", markup=False)
-    console.print(f"All that snakemake said: {SAID}", markup=False)
+    said = why or words[-20 if process.returncode else -3 :]
+    print(*said, f"All that snakemake said: {SAID}", sep="\n", flush=True)
     return process.returncode
 
 
