@@ -24,7 +24,8 @@ SMK := Snakefile rules/*.smk
 .PHONY: run report test plan watch docs lint format clean
 
 run: $(VENV)/.ready
-	$(SNAKEMAKE) --cores $(CORES) $(ARGS)
+	@if [ -t 1 ]; then $(IN_VENV) python -m stackbert.report.watch --run --cores $(CORES) $(ARGS); \
+	  else $(SNAKEMAKE) --cores $(CORES) $(ARGS); fi
 	@$(MAKE) --no-print-directory report
 
 # A report is written anew only after a job, a caption or the arguments changed.
@@ -34,7 +35,9 @@ report: $(VENV)/.ready
 	      -type f -newer "$(REPORT)" -print -quit)" ]; then echo "$(REPORT) is up to date."; else \
 	  $(SNAKEMAKE) --report .snakemake/report.html $(ARGS) && \
 	  mv -f .snakemake/report.html "$(REPORT)" && \
-	  printf '%s\n' $(QUOTED_ARGS) > .snakemake/report.args && echo "Wrote $(REPORT)."; fi
+	  printf '%s\n' $(QUOTED_ARGS) > .snakemake/report.args && echo "Wrote $(REPORT)." || { \
+	  rm -f .snakemake/report.html; echo "error: $(REPORT) was not written: mend what the last line" \
+	    "above says (a full disk: free space), then type make report" >&2; exit 1; }; fi
 
 # All but tests/faults and tests/slurm, which take long and have targets of their own.
 test: $(VENV)/.test-ready
@@ -95,6 +98,6 @@ growth-lab: $(VENV)/.ready
 
 # A real Slurm on this machine, installed if it is missing (root, Debian or Ubuntu), and its tests.
 test-slurm: $(VENV)/.test-ready
-	bash tests/slurm/slurm.sh install
+	bash tests/slurm/slurm.sh install || echo "warning: Slurm cannot be installed here" >&2
 	$(IN_VENV) python -m pytest tests/slurm
 .PHONY: test-faults test-slurm

@@ -3,11 +3,13 @@
     python benchmarks/corpus.py [--text FILE ...] [--dump FILE] [--out FILE]
 
 Without --text and --dump the embedded dump of config.yaml is taken; with both, the text of both.
-Each step runs in a process of its own, two shards one after the other, then both at the same time.
-Seconds are CPU seconds after the imports; MB are 10^6 bytes of extracted text, and of XML for
-extract. `total` is from extracted text to binarized data, without learn_bpe: the time to learn
-merges grows with the different words and the merges, not with the text (it is listed by itself).
-The last line is the result as JSON; it is kept in --out together with the machine's description.
+Each step runs in a process of its own, two shards one after the other, then both at the same time;
+`scaling_2_cores` is the one wall time over the other, of all scattered steps together. Seconds are
+CPU seconds after the imports; MB are 10^6 bytes of extracted text, and of XML for extract. `total`
+is from extracted text to binarized data, without learn_bpe: the time to learn merges grows with the
+different words and the merges, not with the text (it is listed by itself). `peak_growth` is the
+peak memory of a step's process over that with a quarter of the text, for the step where it is
+largest. The last line is the result as JSON; it is kept in --out with the machine's description.
 """
 
 import argparse
@@ -21,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +33,11 @@ sys.path.insert(0, str(ROOT))
 from stackbert.text.files import open_lines  # noqa: E402
 
 SHARDS = 2
+DOCUMENT = 10_000  # characters of a document of --text
+LEAST_MB = 2  # of text, for a quarter of it to be measured
+Measured = tuple[dict[str, list[dict[str, float]]], float]
 SCATTERED = ("clean", "tokenize", "apply_bpe")
+STEPS = ("clean", "split", "tokenize", "learn_bpe", "apply_bpe", "binarize")
 LINEAR = ("clean", "split", "tokenize", "apply_bpe", "binarize")
 # All of English Wikipedia, for the extrapolation.
 DUMP_GB, XML_GB, TEXT_GB = 24, 100, 17  # compressed, uncompressed, articles' text
@@ -72,7 +79,7 @@ def _step(step: str, folder: Path, shard: int, merges: int) -> Callable[[], None
 
         return lambda: split(each("hashes"), each("flags"), counts, 200)
     if step == "learn_bpe":
-        from stackbert.text.bpe import learn
+        from stackbert.text.learn_bpe import learn
 
         return lambda: learn(each("words"), folder / "codes", merges)
     if step == "binarize":
@@ -96,24 +103,19 @@ def _step(step: str, folder: Path, shard: int, merges: int) -> Callable[[], None
     return lambda: shards.encode_shard(train, valid, train_out, valid_out, folder / "codes")
 
 
-def measure(folder: Path, steps: list[str], merges: int) -> dict[str, list[dict[str, float]]]:
-    """Each step's measurements, one per shard where it is scattered, one after the other."""
+def measure(folder: Path, steps: list[str], merges: int, scale: bool = True) -> Measured:
+    """Each step's measurements, one per shard where it is scattered; with `scale`, the scaling."""
     found: dict[str, list[dict[str, float]]] = {}
-    for step in steps:
-        shards = range(SHARDS) if step in SCATTERED else range(1)
-        found[step] = [_in_process(step, folder, [shard], merges)[0] for shard in shards]
-        _tell(f"{step}: {sum(part['cpu'] for part in found[step]):.2f} s of CPU")
-    return found
-
-
-def scaling(folder: Path, alone: dict[str, list[dict[str, float]]], merges: int) -> float:
-    """Wall time of the scattered steps one shard after the other over that of both at once."""
     one = two = 0.0
-    for step in SCATTERED:
-        both = _in_process(step, folder, list(range(SHARDS)), merges)
-        one += sum(part["wall"] for part in alone[step])
-        two += max(part["wall"] for part in both)
-    return one / two
+    for step in steps:
+        shards = list(range(SHARDS)) if step in SCATTERED else [0]
+        found[step] = [_in_process(step, folder, [shard], merges)[0] for shard in shards]
+        if scale and step in SCATTERED:
+            both = _in_process(step, folder, shards, merges)
+            one += sum(part["wall"] for part in found[step])
+            two += max(part["wall"] for part in both)
+        _tell(f"{step}: {sum(part['cpu'] for part in found[step]):.2f} s of CPU")
+    return found, one / two if two else 0.0
 
 
 def _in_process(step: str, folder: Path, shards: list[int], merges: int) -> list[dict[str, float]]:
@@ -128,8 +130,10 @@ def prepare(folder: Path, texts: list[str], dump: str | None) -> float | None:
     if texts:
         with open(folder / "texts", "w", encoding="utf-8") as out:
             for text in texts:
-                content = Path(text).read_text(encoding="utf-8", errors="ignore")
-                out.write(json.dumps({"text": content}, ensure_ascii=False) + "\n")
+                with open(text, encoding="utf-8", errors="ignore") as lines:
+                    while document := lines.readlines(DOCUMENT):
+                        content = json.dumps({"text": "".join(document)}, ensure_ascii=False)
+                        out.write(content + "\n")
         if not dump:
             return None
     if dump:
@@ -148,6 +152,19 @@ def prepare(folder: Path, texts: list[str], dump: str | None) -> float | None:
 def sources(folder: Path) -> list[Path]:
     """The files of extracted text."""
     return [path for path in (folder / "articles", folder / "texts") if path.exists()]
+
+
+def quarter(folder: Path, source: Path) -> None:
+    """Write every fourth document of the extracted text in `source` into `folder`."""
+    with open(folder / "texts", "wb") as out:
+        for path in sources(source):
+            with open(path, "rb") as documents:
+                out.writelines(islice(documents, 0, None, 4))
+
+
+def peaks(found: dict[str, list[dict[str, float]]]) -> dict[str, float]:
+    """MB of the largest process of each step."""
+    return {step: max(part["peak_mb"] for part in parts) for step, parts in found.items()}
 
 
 def disk_per_text(folder: Path) -> float:
@@ -180,12 +197,11 @@ def summarize(
     seconds = TEXT_GB * 1e3 / per_core["total"] + learning
     if xml_mb:
         seconds += XML_GB * 1e3 / per_core["extract"]
-    peaks = {step: max(part["peak_mb"] for part in parts) for step, parts in found.items()}
     return {
         "text_mb": round(text_mb, 2),
         "mb_per_s_per_core": {step: round(rate, 2) for step, rate in per_core.items()},
-        "peak_mb": round(max(peaks.values())),
-        "peak_mb_per_step": {step: round(peak) for step, peak in peaks.items()},
+        "peak_mb": round(max(peaks(found).values())),
+        "peak_mb_per_step": {step: round(peak) for step, peak in peaks(found).items()},
         "enwiki_core_hours": round(seconds / 3600, 1),
         "enwiki_disk_gb": round(DUMP_GB + TEXT_GB * disk_per_text(folder)),
     }
@@ -196,7 +212,7 @@ def main() -> None:
     from stackbert.provenance import machine
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--text", nargs="+", default=[], help="plain text files, a document each")
+    parser.add_argument("--text", nargs="+", default=[], help="plain text files")
     parser.add_argument("--dump", help="a bz2 dump instead of the embedded one")
     parser.add_argument("--merges", type=int, default=4_000, help="merges to learn")
     parser.add_argument("--out", default=str(ROOT / "benchmarks" / "results" / "corpus.json"))
@@ -205,10 +221,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
         xml_mb = prepare(folder, arguments.text, arguments.dump)
-        steps = [*(["extract"] if xml_mb else []), "clean", "split", "tokenize"]
-        found = measure(folder, [*steps, "learn_bpe", "apply_bpe", "binarize"], arguments.merges)
+        found, scaling = measure(folder, ["extract", *STEPS][not xml_mb :], arguments.merges)
         result = summarize(folder, found, xml_mb, arguments.merges)
-        result["scaling_2_cores"] = round(scaling(folder, found, arguments.merges), 2)
+        result["scaling_2_cores"] = round(scaling, 2)
+        if result["text_mb"] > LEAST_MB:
+            (folder / "quarter").mkdir()
+            quarter(folder / "quarter", folder)
+            part, _ = measure(folder / "quarter", list(STEPS), arguments.merges, scale=False)
+            grown = {step: peaks(found)[step] / peak for step, peak in peaks(part).items()}
+            result["peak_growth_per_step"] = {step: round(by, 2) for step, by in grown.items()}
+            result["peak_growth"] = round(max(grown.values()), 2)
     out = Path(arguments.out)
     out.parent.mkdir(parents=True, exist_ok=True)
     kept = {"machine": machine(), "load_before": load, "files": len(arguments.text), **result}

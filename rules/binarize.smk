@@ -4,15 +4,15 @@ rule binarize:
         train=gather.shards(f"{RESULTS}/bpe/{{scatteritem}}.train.txt"),
         valid=gather.shards(f"{RESULTS}/bpe/{{scatteritem}}.valid.txt"),
     output:
-        data=multiext(
+        multiext(
             f"{RESULTS}/bin/",
-            "dict.txt",
-            "train.bin",
-            "train.idx",
-            "valid.bin",
-            "valid.idx",
+            dictionary="dict.txt",
+            train_bin="train.bin",
+            train_idx="train.idx",
+            valid_bin="valid.bin",
+            valid_idx="valid.idx",
+            counts="counts.json",
         ),
-        counts=temp(f"{RESULTS}/corpus/counts/binarize.json"),
     log:
         f"{RESULTS}/logs/binarize/binarize.log",
     benchmark:
@@ -33,7 +33,7 @@ rule binarize:
 
 rule unigram:
     input:
-        rules.binarize.output.data,
+        rules.binarize.output,
     output:
         f"{RESULTS}/tables/unigram.json",
     log:
@@ -76,5 +76,5 @@ rule corpus_table:
 
 rule data:
     input:
-        rules.binarize.output.data,
+        rules.binarize.output,
         rules.corpus_table.output,

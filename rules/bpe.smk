@@ -12,8 +12,8 @@ rule learn_bpe:
         "../envs/text.yaml"
     threads: 1
     resources:
-        # about 1.3 kB for each different word, which takes some 12 bytes of the table
-        mem_mb=lambda wildcards, input: 1000 + int(120 * input.size_mb),
+        # about 20 bytes for each character of the different words
+        mem_mb=lambda wildcards, input: 500 + int(20 * input.size_mb),
         runtime=1440,
     params:
         version=VERSION["learn_bpe"],

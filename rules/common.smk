@@ -1,6 +1,6 @@
 # Names and paths shared by the rule files. Anything with logic is in the package.
 from stackbert import failures
-from stackbert.config import check, ordered
+from stackbert.config import check, ordered, read_texts
 from stackbert.errors import UserError
 from stackbert.recipes import (
     early_stages,
@@ -13,6 +13,7 @@ from stackbert.recipes import (
 from stackbert.version import VERSION
 
 try:
+    read_texts(config, os.path.join(workflow.basedir, "workflow"))
     check(config, os.path.join(workflow.basedir, "workflow"))
 except UserError as error:
     sys.exit(f"error: {error}")

@@ -2,7 +2,10 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import reduce
 from itertools import pairwise
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +25,7 @@ def check(config: Config, workflow: str | Path) -> None:
 
     `workflow` is the folder of the schema and of the table of tasks.
     """
-    with open(Path(workflow) / "schemas" / "config.schema.yaml", encoding="utf-8") as file:
-        schema = yaml.safe_load(file)
-    error = best_match(Draft202012Validator(schema).iter_errors(config))
+    error = best_match(_validator(workflow).iter_errors(config))
     if error is not None:
         raise UserError(_describe(error))
     _check_dump(config["corpus"]["dump"], config["corpus"]["books"])
@@ -43,6 +44,18 @@ def check(config: Config, workflow: str | Path) -> None:
             _refuse("glue.tasks", task, f"one of: {', '.join(tasks)}")
 
 
+def read_texts(config: dict[str, Any], workflow: str | Path) -> None:
+    """Give values that are texts where the schema wants something else that type, in place.
+
+    Snakemake hands over what is nested in `--config 'glue={subset: true}'` as texts.
+    """
+    for error in list(_validator(workflow).iter_errors(config)):
+        if error.validator == "type" and isinstance(error.instance, str):
+            *way, last = error.absolute_path
+            with suppress(ValueError):  # not JSON: for the check to refuse
+                reduce(getitem, way, config)[last] = json.loads(error.instance.lower())
+
+
 def ordered(value: Any) -> Any:
     """The same value with the keys of nested mappings sorted, lists in their own order.
 
@@ -52,6 +65,11 @@ def ordered(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: ordered(value[key]) for key in sorted(value)}
     return [ordered(item) for item in value] if isinstance(value, list) else value
+
+
+def _validator(workflow: str | Path) -> Draft202012Validator:
+    with open(Path(workflow) / "schemas" / "config.schema.yaml", encoding="utf-8") as file:
+        return Draft202012Validator(yaml.safe_load(file))
 
 
 def _refuse(key: str, given: Any, allowed: str) -> None:

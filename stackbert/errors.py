@@ -3,8 +3,10 @@
 import glob
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from stackbert.owner import owned
 
@@ -13,17 +15,20 @@ class UserError(Exception):
     """Wrong input or configuration: one line with what was given, what was expected, what to do."""
 
 
-def run_step(step: Callable[[], None], log: str, outputs: Iterable[str] = ()) -> None:
+def run_step(step: Callable[[], Any], log: str, outputs: Iterable[str] = ()) -> None:
     """Run one rule's step; turn what a user can mend into one line and exit code 1.
 
     The line goes to standard error and is appended to `log`. A full disk or a folder that cannot
     be written is a user's matter too. Any other exception is a defect and keeps its traceback.
-    `outputs` are named in the message of a failed write.
+    `outputs` are named in the message of a failed write. Counters that the step returns, what it
+    read and wrote, become a line of `log`.
     """
     try:
         with owned(log):
             _sweep(outputs)
-            step()
+            counts = step()
+            if isinstance(counts, Mapping):
+                _note(log, counts)
     except (UserError, OSError) as error:
         message = f"error: {_one_line(error, list(outputs))}"
         print(message, file=sys.stderr, flush=True)
@@ -33,6 +38,12 @@ def run_step(step: Callable[[], None], log: str, outputs: Iterable[str] = ()) ->
         except OSError:  # the log's disk may be the full one; the line above was printed
             pass
         sys.exit(1)
+
+
+def _note(log: str, counts: Mapping[str, Any]) -> None:
+    said = ", ".join(f"{name} {value}" for name, value in counts.items())
+    with open(log, "a", encoding="utf-8") as file:
+        file.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {said}\n")
 
 
 def _sweep(outputs: Iterable[str]) -> None:

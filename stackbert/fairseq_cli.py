@@ -10,11 +10,12 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from stackbert.errors import UserError
+from stackbert.gpus import claim
 from stackbert.owner import inherited
 
 PLUGIN = Path(__file__).parent.parent / "stackbert_fairseq"
@@ -55,21 +56,26 @@ def fairseq_train(
     """Run fairseq-train with `arguments`; print `progress` of every logged interval.
 
     `progress` turns one logged interval into a line, or None for no line. Several `processes` are
-    started by torchrun, or by `mpi` (such as srun, for several nodes). SIGTERM, SIGINT and SIGUSR1
-    are passed on to them and waited for. Raises UserError, naming the log, if training fails or is
-    stopped, Diverged if its loss exploded.
+    started by torchrun, or by `mpi` (such as srun, for several nodes); on GPUs each has one of its
+    own, which it waits for. SIGTERM, SIGINT and SIGUSR1 are passed on to them and waited for.
+    Raises UserError, naming the log, if training fails or is stopped, Diverged if it exploded.
     """
     command = [*_starter(processes, mpi), "-m", "stackbert_fairseq.train", *arguments]
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": str(threads),
-        "MKL_NUM_THREADS": str(threads),
-        "STACKBERT_STARTED": str(time.time()),
-        "STACKBERT_PROCESSES": str(processes),
-        "PYTHONUNBUFFERED": "1",
-    }
     tail: deque[str] = deque(maxlen=200)
-    with open(log, "a", encoding="utf-8", buffering=1) as file:  # by lines, for who watches it
+    # srun gives its processes their GPUs itself.
+    gpus: AbstractContextManager[dict[str, str]] = (
+        nullcontext({}) if "--cpu" in arguments or mpi else claim(processes, name)
+    )
+    with gpus as own, open(log, "a", encoding="utf-8", buffering=1) as file:  # lines, to be watched
+        environment = {
+            **os.environ,
+            **own,
+            "OMP_NUM_THREADS": str(threads),
+            "MKL_NUM_THREADS": str(threads),
+            "STACKBERT_STARTED": str(time.time()),
+            "STACKBERT_PROCESSES": str(processes),
+            "PYTHONUNBUFFERED": "1",
+        }
         file.write(f"$ {shlex.join(command)}\n")
         file.flush()
         process = subprocess.Popen(
@@ -154,8 +160,29 @@ def _cause(code: int, tail: str) -> str:
         return "the disk is full; free space, then run the same command again to continue"
     if code < 0:
         return f"killed by signal {-code}; run the same command again to continue"
-    last = [line for line in tail.splitlines() if line.strip()]
-    return f"exit code {code}, {last[-1].strip() if last else 'no output'}"
+    # Of several processes torchrun has the last words; the first error of one says more.
+    errors = re.findall(r"^\[rank\d+\]: ((?:\w+\.)*\w+Error: .+)$", tail, re.MULTILINE)
+    last = errors[:1] or [line.strip() for line in tail.splitlines() if line.strip()]
+    return f"exit code {code}, {last[-1] if last else 'no output'}"
+
+
+def time_left(updates: int) -> Callable[[int], str]:
+    """A function from updates done to the text `, m:ss left`, by the speed since its first call.
+
+    So the start-up and what an earlier process did count for nothing. Empty while there is no
+    speed yet.
+    """
+    first: tuple[float, int] | None = None
+
+    def left(update: int) -> str:
+        nonlocal first
+        now = time.time()
+        first = first or (now, update)
+        if update == first[1]:
+            return ""
+        return f", {clock((updates - update) * (now - first[0]) / (update - first[1]))} left"
+
+    return left
 
 
 def clock(seconds: float) -> str:

@@ -3,17 +3,24 @@
 Pre-LayerNorm whose norms have no learnt scale or shift, sinusoidal positions, segment embeddings,
 a masked-token head tied to the embedding, and a next-sentence head.
 
-Symbols: b batch, n positions, d width, h heads, f feed-forward width, r rows, V dictionary size.
+The layers work on the tokens of a batch end to end, [T, d]; only attention sees the sequences. In
+the packed layout the sequences follow each other without padding, those of the same length side by
+side; in the padded one each fills n positions.
+
+Symbols: b batch, n positions, T tokens of a batch, d width, h heads, e = d / h, f feed-forward
+width, r rows, V dictionary size.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stackbert.dropout import dropout
 from stackbert.errors import UserError
 
 
@@ -39,6 +46,17 @@ class ModelConfig:
             )
 
 
+@dataclass(frozen=True)
+class Layout:
+    """Where the sequences lie among T tokens: `runs` of (g sequences, n tokens each), end to end.
+
+    `mask` [b, 1, 1, n], for a single run, is true where a position may be looked at.
+    """
+
+    runs: Sequence[tuple[int, int]]
+    mask: Tensor | None = None
+
+
 class Attention(nn.Module):
     """Multi-head self-attention with one fused product for queries, keys and values."""
 
@@ -48,13 +66,24 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """[b, n, d] -> [b, n, d]; `mask` [b, 1, 1, n] is true where a position may be looked at."""
-        b, n, d = x.shape
-        q, k, v = self.qkv(x).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
-        dropout = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
-        return self.out(mixed.transpose(1, 2).reshape(b, n, d))
+    def mix(self, qkv: Tensor, layout: Layout) -> Tensor:
+        """Queries, keys and values [T, 3 d] -> mixed values [T, d], each sequence by itself."""
+        mixed = []
+        for run, part in zip(layout.runs, qkv.split([g * n for g, n in layout.runs]), strict=True):
+            q, k, v = part.view(*run, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+            mixed.append(self._attend(q, k, v, layout.mask).transpose(1, 2).flatten(0, 1))
+        return torch.cat(mixed).flatten(1) if len(mixed) > 1 else mixed[0].flatten(1)
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        """[g, h, n, e] each -> [g, h, n, e]."""
+        rate = self.dropout if self.training else 0.0
+        if not rate or q.device.type != "cpu":
+            return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=rate)
+        # A CPU's fused kernel has no dropout; what PyTorch does instead takes half as long again.
+        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+        if mask is not None:
+            scores = scores.masked_fill(~mask, -math.inf)
+        return dropout(scores.softmax(-1), rate, True) @ v
 
 
 class Layer(nn.Module):
@@ -68,15 +97,24 @@ class Layer(nn.Module):
         self.up = nn.Linear(config.width, config.feed_forward)
         self.down = nn.Linear(config.feed_forward, config.width)
 
-    def forward(self, x: Tensor, mask: Tensor | None, rows: Tensor | None = None) -> Tensor:
-        """[b, n, d] -> [b, n, d], or [r, d] at the flat positions `rows` [r] of the b x n grid."""
-        x = x + self._drop(self.attention(norm(x), mask))
+    def forward(self, x: Tensor, layout: Layout, rows: Tensor | None = None) -> Tensor:
+        """[T, d] -> [T, d], or [r, d] at the positions `rows` [r] among the T tokens."""
+        mixed = self.attention.mix(self.project(x), layout)
         if rows is not None:
-            x = x.flatten(0, 1)[rows]
-        return x + self._drop(self.down(F.gelu(self.up(norm(x)))))
+            x, mixed = x[rows], mixed[rows]
+        return self.finish(x, mixed)
 
-    def _drop(self, x: Tensor) -> Tensor:
-        x = F.dropout(x, self.dropout, self.training)
+    def project(self, x: Tensor) -> Tensor:
+        """What comes before the sequences are mixed: [T, d] -> [T, 3 d]."""
+        return self.attention.qkv(norm(x))
+
+    def finish(self, x: Tensor, mixed: Tensor) -> Tensor:
+        """What comes after: inputs and mixed values [T, d] -> [T, d]."""
+        x = x + self._enter(self.attention.out(mixed))
+        return x + self._enter(self.down(F.gelu(self.up(norm(x)))))
+
+    def _enter(self, x: Tensor) -> Tensor:
+        x = dropout(x, self.dropout, self.training)
         return x if self.gate is None else self.gate * x
 
 
@@ -111,16 +149,40 @@ class Encoder(nn.Module):
             self.tokens.weight[config.padding].zero_()
 
     def encode(self, tokens: Tensor, segments: Tensor, rows: Tensor) -> Tensor:
-        """Token and segment ids [b, n] -> final states [r, d] at the flat positions `rows` [r].
+        """Padded ids [b, n] -> final states [r, d] at the flat positions `rows` [r] of the grid.
 
         The last layer's feed-forward runs on those rows only (as in the paper's code).
         """
         real = tokens != self.config.padding
         mask = None if bool(real.all()) else real[:, None, None, :]
-        x = self.embed(tokens, segments)
+        b, n = tokens.shape
+        positions = torch.arange(n, device=tokens.device).repeat(b)
+        layout = Layout([(b, n)], mask)
+        return self._states(tokens.flatten(), segments.flatten(), positions, layout, rows)
+
+    def encode_packed(
+        self,
+        tokens: Tensor,
+        segments: Tensor,
+        positions: Tensor,
+        lengths: Sequence[int],
+        rows: Tensor,
+    ) -> Tensor:
+        """Ids and positions [T] of sequences end to end -> final states [r, d] at `rows` [r] of T.
+
+        `lengths` [b] sum to T. Neighbours of the same length go through attention together, so
+        have them in order of length.
+        """
+        runs = [(len(list(run)), n) for n, run in groupby(lengths)]
+        return self._states(tokens, segments, positions, Layout(runs), rows)
+
+    def _states(
+        self, tokens: Tensor, segments: Tensor, positions: Tensor, layout: Layout, rows: Tensor
+    ) -> Tensor:
+        x = self.embed(tokens, segments, positions)
         for layer in self.layers[:-1]:
-            x = layer(x, mask)
-        return norm(self.layers[-1](x, mask, rows))
+            x = layer(x, layout)
+        return norm(self.layers[-1](x, layout, rows))
 
     def set_gate(self, layers: Iterable[int], share: float) -> None:
         """Multiply what these layers add to their input by `share`: 0 to 1 (MSG, ICLR 2024)."""
@@ -128,11 +190,10 @@ class Encoder(nn.Module):
             layer = self.layers[number]
             layer.gate = layer.up.bias.new_tensor(share) if share < 1 else None
 
-    def embed(self, tokens: Tensor, segments: Tensor) -> Tensor:
-        """Ids [b, n] -> [b, n, d]: sqrt(d) x token + position + segment, then dropout."""
+    def embed(self, tokens: Tensor, segments: Tensor, positions: Tensor) -> Tensor:
+        """Ids [T] -> [T, d]: sqrt(d) x token + position + segment, then dropout."""
         x = math.sqrt(self.config.width) * self.tokens(tokens) + self.segments(segments)
-        x = x + self.positions[: tokens.shape[1]]
-        return F.dropout(x, self.config.dropout, self.training)
+        return dropout(x + self.positions[positions], self.config.dropout, self.training)
 
     def mlm_logits(self, states: Tensor) -> Tensor:
         """[r, d] -> [r, V]."""

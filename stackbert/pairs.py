@@ -1,6 +1,6 @@
-"""From sentence pairs to batches: `<cls> A </s> B </s>` with segment ids, padded to the longest.
+"""From sentence pairs to batches: `<cls> A </s> B </s>` with segment ids, padded or end to end.
 
-Symbols: b batch, n positions.
+Symbols: b batch, n positions, T tokens of a batch.
 """
 
 from collections.abc import Sequence
@@ -69,3 +69,26 @@ def collate_pairs(
             tokens[row, end + 1 : lengths[row] - 1] = b[: size_b[row]]
             tokens[row, lengths[row] - 1] = dictionary.eos()
     return {"tokens": tokens, "segments": segments, "lengths": lengths}
+
+
+def pack_pairs(
+    pairs: Sequence[tuple[Ids, Ids]], dictionary: SpecialIds, max_positions: int
+) -> dict[str, NDArray[np.int64]]:
+    """Lay pairs end to end as `tokens`, `segments`, `positions` [T] and `lengths` [b].
+
+    The same sequences as those of `collate_pairs`, without padding.
+    """
+    size_a, size_b = truncated_lengths(
+        np.array([len(a) for a, _ in pairs]),
+        np.array([len(b) for _, b in pairs]),
+        max_positions - SPECIALS,
+    )
+    first, end = [dictionary.bos()], [dictionary.eos()]
+    cut = zip(pairs, size_a, size_b, strict=True)
+    parts = [part for (a, b), m, n in cut for part in (first, a[:m], end, b[:n], end)]
+    tokens = np.concatenate(parts).astype(np.int64, copy=False)
+    lengths = size_a + size_b + SPECIALS
+    sides = np.stack([size_a + 2, size_b + 1], axis=1).ravel()  # <cls> A </s>, then B </s>
+    segments = np.repeat(np.tile([1, 0], len(pairs)), sides)
+    positions = np.arange(len(tokens)) - np.repeat(lengths.cumsum() - lengths, lengths)
+    return {"tokens": tokens, "segments": segments, "positions": positions, "lengths": lengths}

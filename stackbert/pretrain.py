@@ -13,7 +13,7 @@ from typing import Any
 
 from stackbert.checkpoint import adam_moments, load_checkpoint, save_initial, updates_done
 from stackbert.errors import UserError, write_atomic
-from stackbert.fairseq_cli import Diverged, clock, common_arguments, fairseq_train
+from stackbert.fairseq_cli import Diverged, common_arguments, fairseq_train, time_left
 from stackbert.growth import depth, grow, grow_moments, new_layers, origins
 from stackbert.schedule import lr_until
 from stackbert.stage_curve import is_flat, write_stage_curve
@@ -37,6 +37,8 @@ def train_stage(
     name: str,
     save_minutes: float = 0,
     mpi: str | None = None,
+    tensorboard: str | None = None,
+    updates_before: int = 0,
 ) -> dict[str, Any]:
     """Train one stage on the binarized `data` and leave its checkpoint at `output`.
 
@@ -44,9 +46,10 @@ def train_stage(
     `pretrain`, `seed`, `threads` and `device`. Rolling checkpoints lie beside the output, written
     at `pretrain.checkpoint_every`, every `save_minutes` (0: not) and before a stop by a signal; an
     interrupted run of the same stage goes on from the last whole one. `mpi` starts the processes
-    of `pretrain.devices` on several nodes. A stage with `until_drop` ends at the first validation
-    where the curve is flat. Returns the stage with the updates it had. Raises UserError, and on
-    every later call for the same stage, if the loss explodes.
+    of `pretrain.devices` on several nodes. `tensorboard` is a folder for the growing curve, whose
+    steps count from `updates_before`. A stage with `until_drop` ends at the first validation where
+    the curve is flat. Returns the stage with the updates it had. Raises UserError, and on every
+    later call for the same stage, if the loss explodes.
     """
     folder = Path(output).parent
     rolling = folder / "rolling"
@@ -56,6 +59,8 @@ def train_stage(
     if done < stage["updates"] and not (done and _is_flat(load_checkpoint(rolling / LAST), stage)):
         arguments = _arguments(config, stage, data, str(rolling))
         arguments += ["--save-minutes", str(save_minutes)]
+        if tensorboard:
+            arguments += ["--tensorboard", tensorboard, "--updates-before", str(updates_before)]
         if init and (stage.keys() & GROWING):
             arguments += ["--grown", init]
         if init and not done:
@@ -283,17 +288,13 @@ def _check_initial(init: str, config: Config, stage: Config) -> None:
 
 
 def _progress(updates: int) -> Any:
-    first: tuple[float, int] | None = None
+    left = time_left(updates)
 
     def line(stats: dict[str, Any]) -> str:
-        nonlocal first
-        now, update = time.time(), int(stats["num_updates"])
-        first = first or (now, update)
-        speed = (update - first[1]) / (now - first[0]) if update > first[1] else 0.0
-        left = f", {clock((updates - update) / speed)} left" if speed else ""
+        update = int(stats["num_updates"])
         return (
             f"update {update}/{updates} ({100 * update // updates} %), MLM loss "
-            f"{float(stats['mlm_loss']):.3f}, {float(stats['wps']):,.0f} tokens/s{left}"
+            f"{float(stats['mlm_loss']):.3f}, {float(stats['wps']):,.0f} tokens/s{left(update)}"
         )
 
     return line

@@ -1,5 +1,6 @@
 """The encoder as a fairseq model, with an optional classifier for fine-tuning."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,9 +55,18 @@ class StackBert(BaseFairseqModel):
         )
         return cls(Encoder(config), getattr(task, "outputs", 0))
 
-    def forward(self, tokens: Tensor, segments: Tensor, rows: Tensor) -> Tensor:
-        """Ids [b, n] and flat positions [r] -> final states [r, d]."""
-        return self.encoder.encode(tokens, segments, rows)
+    def forward(
+        self,
+        tokens: Tensor,
+        segments: Tensor,
+        rows: Tensor,
+        positions: Tensor | None = None,
+        lengths: Sequence[int] = (),
+    ) -> Tensor:
+        """Padded ids [b, n], or with `positions` packed ones [T] -> final states [r, d]."""
+        if positions is None:
+            return self.encoder.encode(tokens, segments, rows)
+        return self.encoder.encode_packed(tokens, segments, positions, lengths, rows)
 
     def load_state_dict(self, state_dict: dict[str, Tensor], strict: bool = True, **_: Any) -> Any:
         """Fill every parameter; a classifier that the checkpoint lacks keeps its zeros."""

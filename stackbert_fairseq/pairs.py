@@ -2,9 +2,16 @@
 
 from fairseq.data import Dictionary
 
-from stackbert.pairs import SPECIALS, Ids, collate_pairs, truncated_lengths
+from stackbert.pairs import SPECIALS, Ids, collate_pairs, pack_pairs, truncated_lengths
 
-__all__ = ["SPECIALS", "Ids", "collate_pairs", "load_dictionary", "truncated_lengths"]
+__all__ = [
+    "SPECIALS",
+    "Ids",
+    "collate_pairs",
+    "load_dictionary",
+    "pack_pairs",
+    "truncated_lengths",
+]
 
 
 def load_dictionary(path: str) -> Dictionary:

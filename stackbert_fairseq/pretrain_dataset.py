@@ -1,6 +1,6 @@
 """Sentence pairs for MLM + NSP, drawn anew each epoch from lines of binarized text.
 
-Symbols: b batch, n positions, m masked tokens.
+Symbols: b batch, T tokens of a batch, m masked tokens.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from fairseq.data import Dictionary, FairseqDataset
 
 from stackbert.errors import UserError
 from stackbert_fairseq.masking import Masker
-from stackbert_fairseq.pairs import SPECIALS, collate_pairs, truncated_lengths
+from stackbert_fairseq.pairs import SPECIALS, pack_pairs, truncated_lengths
 
 
 class NextSentenceDataset(FairseqDataset):
@@ -65,25 +65,28 @@ class NextSentenceDataset(FairseqDataset):
         }
 
     def collater(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
-        """Batch: tokens, segments [b, n]; rows: the b first positions, then the m masked ones."""
+        """A packed batch in order of length; rows [b + m]: first positions, then masked ones."""
         if not samples:
             return {}
+        samples = sorted(samples, key=lambda sample: self.sizes[sample["id"]])
         pairs = [(sample["a"], sample["b"]) for sample in samples]
-        batch = collate_pairs(pairs, self.dictionary, self.max_positions)
+        batch = pack_pairs(pairs, self.dictionary, self.max_positions)
+        lengths = batch["lengths"]
         # A batch's masks depend on its first example, not on which worker collates it or when.
         rng = np.random.default_rng([self.seed, self.epoch, samples[0]["id"], len(samples)])
-        tokens, positions, targets = self.masker(batch["tokens"], rng)
-        starts = np.arange(len(samples)) * tokens.shape[1]
+        tokens, masked, targets = self.masker(batch["tokens"], rng)
         return {
             "id": torch.tensor([sample["id"] for sample in samples]),
             "net_input": {
                 "tokens": torch.from_numpy(tokens),
                 "segments": torch.from_numpy(batch["segments"]),
-                "rows": torch.from_numpy(np.concatenate([starts, positions])),
+                "positions": torch.from_numpy(batch["positions"]),
+                "lengths": lengths.tolist(),
+                "rows": torch.from_numpy(np.concatenate([lengths.cumsum() - lengths, masked])),
             },
             "targets": torch.from_numpy(targets),
             "follows": torch.tensor([bool(sample["follows"]) for sample in samples]),
-            "ntokens": int(batch["lengths"].sum()),
+            "ntokens": len(tokens),
             "nsentences": len(samples),
         }
 

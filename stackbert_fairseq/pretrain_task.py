@@ -16,6 +16,7 @@ from stackbert.errors import UserError, sync
 from stackbert.fairseq_cli import DIVERGED
 from stackbert_fairseq.curve import Curve
 from stackbert_fairseq.growing import Growing
+from stackbert_fairseq.live import Live
 from stackbert_fairseq.masking import Masker
 from stackbert_fairseq.pairs import load_dictionary
 from stackbert_fairseq.pretrain_dataset import NextSentenceDataset
@@ -32,6 +33,8 @@ class PretrainConfig(FairseqDataclass):
     valid_seed: int = field(default=1, metadata={"help": "seed of the fixed validation set"})
     curve: str = field(default="curve.tsv", metadata={"help": "table of the loss curve"})
     save_minutes: float = field(default=0.0, metadata={"help": "save so often; 0: at updates only"})
+    tensorboard: str = field(default="", metadata={"help": "folder for TensorBoard; empty: none"})
+    updates_before: int = field(default=0, metadata={"help": "updates of the stages before"})
     grown: str = field(default="", metadata={"help": "grown weights that the stage began with"})
     mask_updates: int = field(default=0, metadata={"help": "updates until new layers count fully"})
     freeze_updates: int = field(default=0, metadata={"help": "updates of the new layers alone"})
@@ -53,6 +56,8 @@ class PretrainTask(FairseqTask):
         self.curve = Curve(cfg.curve)
         self.saving = Saving(cfg.save_minutes)
         self.growing = Growing(cfg.grown, cfg.mask_updates, cfg.freeze_updates)
+        shown = self.first and cfg.tensorboard
+        self.live = Live(cfg.tensorboard, cfg.updates_before) if shown else None
         self.update: int | None = None  # updates done; None until the first step of this process
 
     @classmethod
@@ -88,7 +93,7 @@ class PretrainTask(FairseqTask):
             self.saving.listen()
             self.growing.begin(model, optimizer, update_num)
         self.growing.step(model, update_num)
-        self.update = update_num + 1
+        self.update, self.rate = update_num + 1, optimizer.get_lr()
         loss, size, log = super().train_step(
             sample, model, criterion, optimizer, update_num, **kwargs
         )
@@ -120,6 +125,8 @@ class PretrainTask(FairseqTask):
         """Add a point to the curve."""
         if self.update is not None:
             self.curve.point(self.update, float(stats["mlm_loss"]), write=self.first)
+            if self.live:
+                self.live.add(self.curve.rows[-1], self.rate)
             if self.cfg.until_drop and self.curve.is_flat(self.cfg.until_drop):
                 self.saving.finish()
 

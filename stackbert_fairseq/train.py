@@ -71,6 +71,8 @@ def main() -> None:
         sys.argv += [part for option in options.items() for part in option]
         sys.argv += ["--distributed-init-method", "env://", "--distributed-no-spawn"]
         sys.argv += ["--ddp-backend", "legacy_ddp"]
+        # fairseq would send what one process has read as objects that weights-only loading refuses
+        sys.argv += ["--load-checkpoint-on-all-dp-ranks"]
         if "--cpu" in sys.argv:
             sys.argv += ["--distributed-backend", "gloo"]
     fairseq_cli.train.cli_main()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stackbert.config import check, ordered
+from stackbert.config import check, ordered, read_texts
 from stackbert.errors import UserError
 from stackbert.flops import flops_per_token, recipe_flops
 from stackbert.recipes import resolve
@@ -33,6 +33,17 @@ def change(*path: Any, to: Any) -> Callable[[dict[str, Any]], None]:
         config[path[-1]] = to
 
     return apply
+
+
+def test_texts_from_the_command_line_get_their_types() -> None:
+    given = {"glue": {"subset": "True", "seeds": ["4", "5"], "learning_rate": "1e-3", "path": "5"}}
+    config = merged(DEFAULT, given | {"pretrain": {"tokens_per_batch": "many"}})
+    read_texts(config, ROOT / "workflow")
+    glue = config["glue"]
+    assert glue["subset"] is True and glue["seeds"] == [4, 5] and glue["learning_rate"] == 0.001
+    assert glue["path"] == "5"
+    with pytest.raises(UserError, match='tokens_per_batch: given "many", allowed type integer'):
+        check(config, ROOT / "workflow")
 
 
 def option(**keys: Any) -> Callable[[dict[str, Any]], None]:

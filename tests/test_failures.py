@@ -58,6 +58,11 @@ def test_step_reports_a_user_error_in_one_line(
     assert (tmp_path / "log").read_text() == "error: the dump has no article\n"
 
 
+def test_counters_of_a_step_are_in_its_log(tmp_path: Path) -> None:
+    run_step(lambda: {"lines": 3, "words": 40}, str(tmp_path / "log"))
+    assert (tmp_path / "log").read_text().endswith("lines 3, words 40\n")
+
+
 def test_a_step_removes_what_a_killed_one_left(tmp_path: Path) -> None:
     left, other = tmp_path / "out[1].txt.123.tmp", tmp_path / "out1.txt.123.tmp"
     left.touch()

@@ -11,7 +11,7 @@ from typing import Any
 
 from stackbert.checkpoint import load_checkpoint, save_initial
 from stackbert.errors import UserError, write_atomic
-from stackbert.fairseq_cli import clock, common_arguments, fairseq_train
+from stackbert.fairseq_cli import common_arguments, fairseq_train, time_left
 from stackbert.glue.metrics import score
 from stackbert.glue.predictions import prediction_table, read_predictions
 from stackbert.glue.prepare import read_prepared
@@ -216,11 +216,10 @@ def _collect(
 
 
 def _progress(updates: int) -> Any:
-    started = time.time()
+    left = time_left(updates)
 
     def line(stats: dict[str, Any]) -> str:
         update = int(stats["num_updates"])
-        left = (time.time() - started) * (updates - update) / update
-        return f"update {update}/{updates}, loss {float(stats['loss']):.3f}, {clock(left)} left"
+        return f"update {update}/{updates}, loss {float(stats['loss']):.3f}{left(update)}"
 
     return line

@@ -1,7 +1,8 @@
-"""`make watch`: a live view of a run from a second terminal; plain lines where there is none."""
+"""A live view of a run: `make run` on a terminal, `make watch` from a second one or into a file."""
 
 import heapq
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from rich.live import Live
 from rich.table import Table
 
 from stackbert.errors import UserError
+from stackbert.failures import summary
 from stackbert.flops import flops_per_token, stage_flops
 from stackbert.glue.tasks import entry, trained
 from stackbert.recipes import stage_folders, stage_name
@@ -22,6 +24,7 @@ from stackbert.report.resources import duration
 from stackbert.report.runlog import Pace, RunLog, newest_log, read_log, read_pace
 
 Config = Mapping[str, Any]
+SAID = Path(".snakemake/said.txt")
 START = 8.0  # seconds from the start of a training process to its first update, until measured
 SHORT = 3.0  # seconds of a job that has not been measured
 EXAMPLE_TOKENS = 35  # of a fine-tuning example, on average
@@ -196,10 +199,7 @@ def watch(arguments: Sequence[str], console: Console, every: float) -> None:
             run = read_log(path.read_text(encoding="utf-8", errors="replace"))
             shown = lines(config, run, guess)
             if console.is_terminal:
-                table = Table.grid(padding=(0, 2))
-                for row in shown:
-                    table.add_row(*row)
-                live.update(table)
+                live.update(_table(shown))
             else:
                 print("; ".join(": ".join(row) for row in shown), flush=True)
             if run.over:
@@ -207,8 +207,50 @@ def watch(arguments: Sequence[str], console: Console, every: float) -> None:
             time.sleep(2.0 if console.is_terminal else every)
 
 
+def run_watched(arguments: Sequence[str], console: Console) -> int:
+    """Run snakemake with `arguments` under the live view, and return its exit code.
+
+    What it says itself goes to SAID; of that the end is shown when it ends, or why it failed.
+    """
+    config = resolve(arguments)
+    guess, begun = speed(config)[0], time.time()
+    SAID.parent.mkdir(exist_ok=True)
+    with open(SAID, "w", encoding="utf-8") as file:
+        command = [sys.executable, "-m", "snakemake", *arguments]
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
+    with Live("reading the workflow", console=console, refresh_per_second=2) as live:
+        while process.poll() is None:
+            try:
+                time.sleep(1.0)
+                if path := _log_since(begun):
+                    run = read_log(path.read_text(encoding="utf-8", errors="replace"))
+                    live.update(_table(lines(config, run, guess)))
+            except KeyboardInterrupt:  # the terminal has told snakemake too
+                live.update("stopping; training saves first, make run goes on from there")
+    path = _log_since(begun)
+    words = SAID.read_text(encoding="utf-8", errors="replace").splitlines()
+    why = summary(str(path)) if path and process.returncode else []
+    said = why or words[-20 if process.returncode else -3 :]
+    print(*said, f"All that snakemake said: {SAID}", sep="\n", flush=True)
+    return process.returncode
+
+
+def _log_since(begun: float) -> Path | None:
+    path = newest_log()
+    return path if path and path.stat().st_mtime >= begun else None
+
+
+def _table(shown: Sequence[tuple[str, str]]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for row in shown:
+        table.add_row(*row)
+    return table
+
+
 if __name__ == "__main__":
     try:
+        if sys.argv[1:2] == ["--run"]:
+            sys.exit(run_watched(sys.argv[2:], Console()))
         watch(sys.argv[1:], Console(), every=30.0)
     except UserError as error:
         sys.exit(f"error: {error}")

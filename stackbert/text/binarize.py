@@ -3,7 +3,6 @@
 import logging
 import os
 import shutil
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +25,7 @@ def binarize(
     vocab_size: int,
     workers: int = 1,
     log: str | Path | None = None,
-) -> None:
+) -> dict[str, int]:
     """Make the five files of `PRODUCTS` in `folder` from the shards' BPE text.
 
     fairseq's own log is moved to `log`, so that the folder holds nothing else.
@@ -58,7 +57,7 @@ def binarize(
         for name in PRODUCTS:
             os.replace(made / name, folder / name)
     write_json(counts_path, counts)
-    print("binarize:", ", ".join(f"{k} {v}" for k, v in counts.items()), file=sys.stderr)
+    return counts
 
 
 @contextmanager

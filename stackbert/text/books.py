@@ -34,7 +34,7 @@ class _Unreadable(Exception):
 
 def read_books(
     folders: Sequence[str | Path], target: str | Path, skipped: str | Path, counts: str | Path
-) -> None:
+) -> Counter[str]:
     """Write every book below `folders` as a JSON line {id, title, text}, ordered by path.
 
     `skipped` gets a line `path reason` (TSV) for each book that cannot be read. Raises UserError
@@ -65,6 +65,7 @@ def read_books(
                 "skipped). Name folders with books in corpus.books, or leave it empty."
             )
     write_json(counts, numbers)
+    return numbers
 
 
 def _books(folders: Sequence[str | Path]) -> Iterator[tuple[str, Path]]:

@@ -1,23 +1,20 @@
-"""Byte pair encoding, step 8: subword-nmt learns the merges from word counts and applies them."""
+"""Byte pair encoding, step 8: words are counted, and the merges learnt from that applied."""
 
-import builtins
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby
+from collections.abc import Iterable, Iterator
+from itertools import groupby, pairwise
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
-from subword_nmt import learn_bpe as subword_nmt
-from subword_nmt.apply_bpe import BPE, encode
+from subword_nmt.apply_bpe import BPE
 
 from stackbert.errors import UserError
 from stackbert.text.files import open_lines, replacing
-from stackbert.text.progress import Progress
 
 SEPARATOR = "@@"  # ends every piece of a word but its last
+_END = "</w>"  # subword-nmt's mark of a word's end
 _CACHE = 250_000  # words remembered at a time (some 40 MB), so that memory stays bounded
 
 
@@ -48,9 +45,7 @@ class WordTable:
         try:
             if kind is None:
                 parts = [_read_counts(run) for run in self._runs] + [sorted(self._words.items())]
-                merged = groupby(heapq.merge(*parts), key=itemgetter(0))
-                sums = ((word, sum(count for _, count in same)) for word, same in merged)
-                _write_sorted(sums, self._path, already=True)
+                _write_sorted(_sums(parts), self._path, already=True)
         finally:
             for run in self._runs:
                 run.unlink(missing_ok=True)
@@ -68,44 +63,14 @@ def _read_counts(path: Path) -> Iterator[tuple[str, int]]:
             yield word, int(count)
 
 
-def learn(tables: Iterable[str | Path], codes: str | Path, merges: int) -> None:
-    """Learn `merges` merges from tables of word counts (several tables count as their sum)."""
-    with (
-        replacing(codes) as file,
-        patch.object(subword_nmt, "max", _max, create=True),
-        patch.object(subword_nmt, "tqdm", _counted),
-    ):
-        try:
-            subword_nmt.learn_bpe(_chain(tables), file, merges, is_dict=True)
-        except ValueError:  # the maximum of no pair at all
-            raise UserError(
-                "no word of the corpus has two characters, so there is nothing to merge. Use "
-                "another dump."
-            ) from None
+def read_tables(tables: Iterable[str | Path]) -> Iterator[tuple[str, int]]:
+    """The words of some tables in order, with the sums of their counts."""
+    return _sums(map(_read_counts, tables))
 
 
-def _max(items: Any, key: Callable[[Any], Any] | None = None) -> Any:
-    """`max`, without a Python call per pair where learn_bpe looks for the most frequent one.
-
-    Its order is by count, then by pair, so the answer is the greatest pair of the greatest count.
-    """
-    if key is None or not isinstance(items, dict):
-        return builtins.max(items, key=key)
-    most = builtins.max(items.values())
-    return builtins.max([pair for pair, count in items.items() if count == most])
-
-
-def _counted(merges: range) -> Iterator[int]:
-    progress = Progress("learn_bpe", len(merges))
-    for merge in merges:
-        progress.add(1)
-        yield merge
-
-
-def _chain(tables: Iterable[str | Path]) -> Iterator[str]:
-    for table in tables:
-        with open_lines(table) as lines:
-            yield from lines
+def _sums(parts: Iterable[Iterable[tuple[str, int]]]) -> Iterator[tuple[str, int]]:
+    for word, same in groupby(heapq.merge(*parts), key=itemgetter(0)):
+        yield word, sum(count for _, count in same)
 
 
 class Encoder:
@@ -114,12 +79,12 @@ class Encoder:
     def __init__(self, codes: str | Path) -> None:
         try:
             with open(codes, encoding="utf-8") as file:
-                bpe = BPE(file, separator=SEPARATOR)
+                bpe = BPE(file)
         except FileNotFoundError:
             raise UserError(
                 f"{codes}: no such file of BPE merges. Run the rule learn_bpe."
             ) from None
-        self._pieces = _Pieces(bpe)
+        self._pieces = _Pieces(bpe.bpe_codes)
 
     def __call__(self, line: str) -> str:
         """`the colourless` -> `the colour@@ less`."""
@@ -129,15 +94,33 @@ class Encoder:
 class _Pieces(dict[str, str]):
     """Word -> its pieces in one string; remembers the words it has seen, up to a bound."""
 
-    def __init__(self, bpe: BPE) -> None:
+    def __init__(self, ranks: dict[tuple[str, str], int]) -> None:
         super().__init__()
-        self._bpe = bpe
+        self._ranks = ranks
 
     def __missing__(self, word: str) -> str:
         if len(self) >= _CACHE:
             self.clear()
-        bpe = self._bpe
-        # not bpe.segment, whose own cache has no bound
-        pieces = encode(word, bpe.bpe_codes, bpe.bpe_codes_reverse, None, "", bpe.version, {})
-        self[word] = joined = f"{SEPARATOR} ".join(pieces)
+        self[word] = joined = f"{SEPARATOR} ".join(_segment(word, self._ranks))
         return joined
+
+
+def _segment(word: str, ranks: dict[tuple[str, str], int]) -> list[str]:
+    """What subword-nmt makes of a word, some four times faster; its own cache has no bound.
+
+    The pair of the lowest rank is merged, the first of several; a new pair has a higher rank, as
+    its merge was learnt later, so that one at a time comes to the same as all at once.
+    """
+    pieces = [*word[:-1], word[-1] + _END]
+    never = len(ranks)
+    rank = [ranks.get(pair, never) for pair in pairwise(pieces)]
+    while rank and (lowest := min(rank)) < never:
+        i = rank.index(lowest)
+        pieces[i : i + 2] = [pieces[i] + pieces[i + 1]]
+        del rank[i]
+        if i:
+            rank[i - 1] = ranks.get((pieces[i - 1], pieces[i]), never)
+        if i < len(rank):
+            rank[i] = ranks.get((pieces[i], pieces[i + 1]), never)
+    pieces[-1] = pieces[-1][: -len(_END)]
+    return pieces

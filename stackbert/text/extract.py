@@ -38,7 +38,7 @@ def extract(
     counts_path: str | Path,
     templates: bool = False,
     processes: int = 1,
-) -> None:
+) -> dict[str, int]:
     """Write the dump's articles to `target` as JSON lines {id, title, text}, in the dump's order.
 
     Raises UserError for a file that is not bzip2, is cut off, or holds no article.
@@ -57,8 +57,8 @@ def extract(
                 f"{_named(dump)} holds no article with text. A dump of pages-articles in XML was "
                 "expected; give another file."
             )
-    _report(f"{counts['articles']} articles")
-    write_json(counts_path, dict(sorted(counts.items())))
+    write_json(counts_path, ordered := dict(sorted(counts.items())))
+    return ordered
 
 
 def _prepare(dump: str | Path, templates: bool, stack: ExitStack) -> tuple[dict[str, Any], Any]:

@@ -1,4 +1,4 @@
-"""The jobs that work on one shard of the corpus each: clean, tokenize, apply BPE.
+"""The jobs that work on one shard of the corpus each: clean, tokenize, apply BPE; their counters.
 
 Shards are ranges of whole documents, in order, so that the shards' outputs one after the other are
 the same bytes however many there are. Everything streams; no job holds its shard.
@@ -24,7 +24,7 @@ def clean_shard(
     counts_path: str | Path,
     shard: int,
     shards: int,
-) -> None:
+) -> Counter[str]:
     """Steps 2 to 4 but for repeated lines: documents -> kept lines and their hashes, in order.
 
     `texts` are files of JSON lines {id, title, text}: the articles, then the books if any.
@@ -40,6 +40,7 @@ def clean_shard(
                 marks.write(line_hash(line))
             progress.add(len(document))
     write_json(counts_path, counts)
+    return counts
 
 
 def tokenize_shard(
@@ -50,7 +51,7 @@ def tokenize_shard(
     table: str | Path,
     counts_path: str | Path,
     segmenter: str,
-) -> None:
+) -> Counter[str]:
     """Steps 5 to 7 and 9: kept lines -> tokenized sentences of both parts, training word counts.
 
     A paragraph is a document: an empty line follows it. The words are counted before short lines
@@ -83,6 +84,7 @@ def tokenize_shard(
             counts["dropped_sentences"] += len(joined) - sum(map(bool, kept))
             (valid_out if fate == VALID else train_out).writelines(line + "\n" for line in kept)
     write_json(counts_path, counts)
+    return counts
 
 
 def encode_shard(
@@ -91,12 +93,17 @@ def encode_shard(
     train_out: str | Path,
     valid_out: str | Path,
     codes: str | Path,
-) -> None:
+) -> Counter[str]:
     """Step 8, second half: tokenized lines -> the same lines in pieces with `@@ ` joints."""
     encode = bpe.Encoder(codes)
+    counts: Counter[str] = Counter(lines=0, pieces=0)
     progress = Progress("apply_bpe", os.path.getsize(train) + os.path.getsize(valid))
     for source, target in ((train, train_out), (valid, valid_out)):
         with open_lines(source) as file, replacing(target) as out:
             for line in file:
-                out.write(encode(line) + "\n")
+                pieces = encode(line)
+                out.write(pieces + "\n")
+                counts["lines"] += 1
+                counts["pieces"] += pieces.count(" ") + bool(pieces)
                 progress.add(len(line))
+    return counts

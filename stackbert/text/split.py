@@ -34,7 +34,7 @@ def split(
     counts_path: str | Path,
     valid_every: int,
     memory_mb: int = 1000,
-) -> None:
+) -> dict[str, int]:
     """Turn each shard's hashes into flags: first occurrences to training, every n-th to validation.
 
     `memory_mb` is what the whole process may take (the hashes get half of it).
@@ -56,6 +56,7 @@ def split(
     valid = len(kept) // valid_every
     counts = {"duplicates": total - len(kept), "train": len(kept) - valid, "valid": valid}
     write_json(counts_path, counts)
+    return counts
 
 
 def _repeated(hashes: Sequence[str | Path], residue: int, passes: int) -> NDArray[np.int64]:

@@ -17,7 +17,7 @@ from stackbert.text.pipeline import TextPipeline
 from stackbert.trained import Trained, load
 from stackbert_fairseq.pairs import collate_pairs, load_dictionary
 
-NEEDS = {"torch", "transformers", "sacremoses", "subword_nmt", "regex"}
+NEEDS = {"torch", "numpy", "transformers", "sacremoses", "subword_nmt", "regex"}
 Batch = dict[str, Any]
 
 

@@ -16,6 +16,7 @@ from tests.workflow.conftest import Copy
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 CODES = "results/bpe/codes"
+BIN, TABLE = "results/bin/train.bin", "results/tables/corpus.tsv"
 
 
 @contextmanager
@@ -112,6 +113,36 @@ def test_a_full_disk_stops_and_goes_on_when_there_is_room(
         again = copy.snakemake("--cores", "2", CODES)
         assert again.returncode == 0, again.stdout[-3000:]
         assert (tmp_path / CODES).read_bytes() == (base.folder / CODES).read_bytes()
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("before", "target", "step", "room"),
+    [
+        (["results/bpe/1-of-2.train.txt", "results/bpe/2-of-2.train.txt"], BIN, "binarize", 24),
+        ([BIN, TABLE], "results/figures/corpus.svg", "corpus_report", 3),
+    ],
+)
+def test_a_disk_that_fills_up_later(
+    base: Copy, tmp_path: Path, before: list[str], target: str, step: str, room: int
+) -> None:
+    """Nothing is left that a later run would take for whole; `room` is in pages, for the log."""
+    copy, results = Copy(tmp_path), tmp_path / "results"
+    with mounted(results, "size=500M"):
+        made = copy.snakemake("--cores", "2", "--notemp", *before)
+        assert made.returncode == 0, made.stdout[-3000:]
+        used = sum(path.stat().st_blocks * 512 for path in results.rglob("*"))
+        size = used + room * 4096
+        subprocess.run(["mount", "-o", f"remount,size={size}", str(results)], check=True)
+        run = copy.snakemake("--cores", "2", "--notemp", target)
+        assert run.returncode != 0
+        assert f"{step} failed: " in run.stdout and "No space left on device" in run.stdout
+        assert "Traceback" not in run.stdout, run.stdout[-3000:]
+        assert not (tmp_path / target).exists()
+        subprocess.run(["mount", "-o", "remount,size=500M", str(results)], check=True)
+        again = copy.snakemake("--cores", "2", target)
+        assert again.returncode == 0, again.stdout[-3000:]
+        assert (tmp_path / target).exists()
 
 
 @needs_root

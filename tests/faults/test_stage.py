@@ -211,7 +211,7 @@ def test_a_full_disk_stops_and_goes_on_when_there_is_room(
         assert "the disk is full; free space, then run the same command again" in error
         assert not stage.output.exists()
         subprocess.run(["mount", "-o", "remount,size=64M", str(folder)], check=True)
-        assert f"0 of {UPDATES} updates done" not in stage.finish()
+        assert f": 0 of {UPDATES} updates done" not in stage.finish()
         assert_same(stage, whole)
     finally:
         subprocess.run(["umount", str(folder)], check=True)

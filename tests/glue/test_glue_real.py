@@ -13,7 +13,8 @@ from stackbert.glue import tasks
 from stackbert.glue.metrics import score
 from stackbert.glue.predictions import read_predictions
 from stackbert.glue.prepare import prepare, read_prepared
-from stackbert.text import bpe, words
+from stackbert.text import words
+from stackbert.text.learn_bpe import learn
 from stackbert.text.pipeline import TextPipeline
 
 MODEL = SETTINGS["model"] | {"width": 64, "feed_forward": 128}
@@ -30,7 +31,7 @@ def prepared(name: str, source: Path, data: Path, rows: int) -> Path:
     counts = Counter(word for line in text for word in words.tokenize(line).split())
     table = "".join(f"{word} {count}\n" for word, count in sorted(counts.items()))
     (data / "counts").write_text(table, encoding="utf-8")
-    bpe.learn([data / "counts"], data / "codes", 2000)
+    learn([data / "counts"], data / "codes", 2000)
     outputs = {key: str(data / name / f"{key}.tsv") for key in ("train", "dev", "test", "counts")}
     encode = TextPipeline(data / "codes").encode
     prepare(tasks.task(name), folder, encode, outputs, subset=True)

@@ -7,7 +7,12 @@ from fairseq.data import Dictionary
 
 from stackbert.errors import UserError
 from stackbert_fairseq.masking import Masker
-from stackbert_fairseq.pairs import collate_pairs, load_dictionary, truncated_lengths
+from stackbert_fairseq.pairs import (
+    collate_pairs,
+    load_dictionary,
+    pack_pairs,
+    truncated_lengths,
+)
 from stackbert_fairseq.pretrain_dataset import NextSentenceDataset
 
 WORDS = 1000
@@ -93,16 +98,36 @@ def test_epochs_differ_and_repeat(dataset: NextSentenceDataset) -> None:
     assert torch.equal(batch["net_input"]["tokens"], again["net_input"]["tokens"])
 
 
-def test_batch_rows_and_targets(dataset: NextSentenceDataset, dictionary: Dictionary) -> None:
+def test_batch_is_packed_in_order_of_length(
+    dataset: NextSentenceDataset, dictionary: Dictionary
+) -> None:
     dataset.set_epoch(1)
     samples = [dataset[i] for i in range(16)]
     batch = dataset.collater(samples)
-    tokens, rows = batch["net_input"]["tokens"], batch["net_input"]["rows"]
-    assert (tokens.flatten()[rows[:16]] == dictionary.bos()).all()
+    net_input = batch["net_input"]
+    tokens, rows, lengths = (net_input[key] for key in ("tokens", "rows", "lengths"))
+    assert lengths == sorted(dataset.size(i) for i in range(16)) and lengths[-1] <= 40
+    assert lengths == [dataset.size(i) for i in batch["id"].tolist()]
+    assert len(tokens) == sum(lengths) == batch["ntokens"]
+    assert (tokens != dictionary.pad()).all()
+    assert rows[:16].tolist() == [sum(lengths[:i]) for i in range(16)]
+    assert (tokens[rows[:16]] == dictionary.bos()).all()
     assert len(rows) == 16 + len(batch["targets"])
-    assert tokens.shape[1] == max(dataset.size(i) for i in range(16)) <= 40
-    assert batch["ntokens"] == (tokens != dictionary.pad()).sum()
-    assert batch["follows"].tolist() == [bool(s["follows"]) for s in samples]
+    followed = {sample["id"]: bool(sample["follows"]) for sample in samples}
+    assert batch["follows"].tolist() == [followed[i] for i in batch["id"].tolist()]
+
+
+def test_packed_pairs_are_the_padded_ones(
+    dataset: NextSentenceDataset, dictionary: Dictionary
+) -> None:
+    pairs = [(sample["a"], sample["b"]) for sample in map(dataset.__getitem__, range(50))]
+    packed, padded = (lay(pairs, dictionary, 40) for lay in (pack_pairs, collate_pairs))
+    real = np.arange(padded["tokens"].shape[1]) < padded["lengths"][:, None]
+    assert 40 in padded["lengths"]  # one is truncated
+    for key in ("tokens", "segments"):
+        assert (packed[key] == padded[key][real]).all()
+    assert (packed["positions"] == np.nonzero(real)[1]).all()
+    assert (packed["lengths"] == padded["lengths"]).all()
 
 
 def test_layout_of_a_pair(dictionary: Dictionary) -> None:

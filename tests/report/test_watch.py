@@ -2,9 +2,12 @@
 
 import json
 import os
+import pty
+import re
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from stackbert.flops import stage_flops
 from stackbert.report.plan import resolve
 from stackbert.report.runlog import newest_log, read_log, read_pace
 from stackbert.report.watch import Task, lines, makespan, seconds_left
+from tests.workflow.conftest import Copy
 
 LOG = """Provided cores: 2
 Job stats:
@@ -147,3 +151,34 @@ def test_no_run_is_one_line(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
     assert done.returncode == 1
     assert done.stderr == "error: no run in this folder yet: start one with make run\n"
+
+
+def on_a_terminal(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Exit code of a run under the live view, and what a terminal showed of it."""
+    command = [sys.executable, "-m", "stackbert.report.watch", "--run", "--cores", "1"]
+    child, terminal = pty.fork()
+    if not child:
+        os.chdir(folder)
+        os.execve(sys.executable, [*command, *arguments], os.environ | {"TERM": "xterm"})
+    shown = b""
+    with suppress(OSError):  # the terminal is gone when its process has ended
+        while data := os.read(terminal, 1024):
+            shown += data
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shown.decode()
+
+
+def test_a_run_on_a_terminal_shows_jobs_and_why_it_failed(tmp_path: Path) -> None:
+    copy = Copy(tmp_path)
+    tables = ["results/figures/rulegraph.svg", "--configfile", "tiny.yaml"]
+    code, shown = on_a_terminal(tmp_path, *tables)
+    assert code == 0, shown
+    assert re.search(r"run +0 of 1 jobs, about \d+ s left", shown) and "1 of 1 steps" in shown
+    (tmp_path / "bad.yaml").write_text(
+        "corpus: {dump: {package: null, member: null, sha256: null, path: none.bz2}}\n"
+    )
+    configs = ["--configfile", "tiny.yaml", "bad.yaml"]
+    code, shown = on_a_terminal(copy.folder, "results/corpus/dump.xml.bz2", *configs)
+    assert code == 1 and "download_dump failed: " in shown and "none.bz2" in shown
+    assert "All that snakemake said: .snakemake/said.txt" in shown
+    assert (tmp_path / ".snakemake" / "said.txt").read_text().count("download_dump") > 1

@@ -93,8 +93,9 @@ class Workflow(Copy):
         return "".join(path.read_text() for path in logs)
 
     def trained(self) -> int:
-        """Updates of the long stage in its newest job; snakemake removes the log of the others."""
-        return self.log("train_stage", "stacking.L1").count(" | train_inner | ")
+        """Updates of the long stage in its newest job, whose part of the log begins with `$`."""
+        log = "\n" + self.log("train_stage", "stacking.L1")
+        return log.rpartition("\n$ ")[2].count(" | train_inner | ")
 
     def began(self) -> list[int]:
         """Updates that were done when each job of the long stage began, in order."""

@@ -126,13 +126,20 @@ def asleep(flow: Workflow, number: int) -> psutil.Process:
 
     Slurm wakes it when it ends the job, so that no test depends on the machine's speed.
     """
-    wait(lambda: len(flow.began()) == number and flow.trained() >= 4, f"job {number} trains")
+
+    def trains() -> bool:
+        # The process after its job, and its part of the log, before which there is an older job's.
+        began = len(flow.began()) == number and training_in(flow.folder) is not None
+        return began and flow.trained() >= 4
+
+    wait(trains, f"job {number} trains")
     process = training_in(flow.folder)
+    assert process is not None
     process.suspend()
     return process
 
 
-def training_in(folder: Path) -> psutil.Process:
+def training_in(folder: Path) -> psutil.Process | None:
     """The training process of the workflow in `folder`."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from sacremoses import MosesTokenizer
 
-from stackbert.text.bpe import WordTable, learn
+from stackbert.text.bpe import WordTable
 from stackbert.text.clean import clean_line
+from stackbert.text.learn_bpe import learn
 from stackbert.text.pipeline import TextPipeline
 
 RAW = [

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stackbert.errors import UserError
-from stackbert.text import bpe
 from stackbert.text.binarize import PRODUCTS, binarize, tabulate
 from stackbert.text.extract import extract
 from stackbert.text.files import shard_lines
+from stackbert.text.learn_bpe import learn
 from stackbert.text.shards import clean_shard, encode_shard, tokenize_shard
 from stackbert.text.split import split
 
@@ -34,7 +34,7 @@ def corpus(dump: Path, folder: Path, shards: int, valid_every: int = 5, workers:
     for i in range(shards):
         suffixes = ("lines", "flags", "train", "valid", "words", "tokens.json")
         tokenize_shard(*(folder / f"{i}.{suffix}" for suffix in suffixes), "sentencex")
-    bpe.learn(names("words"), folder / "codes", 120)
+    learn(names("words"), folder / "codes", 120)
     for i in range(shards):
         suffixes = ("train", "valid", "train.bpe", "valid.bpe")
         encode_shard(*(folder / f"{i}.{suffix}" for suffix in suffixes), folder / "codes")

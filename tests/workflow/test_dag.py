@@ -28,6 +28,7 @@ def jobs(dry_run: str) -> dict[str, int]:
 def test_stable_interface(finished: "Copy") -> None:
     results = finished.folder / "results"
     assert {path.name for path in (results / "bin").iterdir()} == {
+        "counts.json",
         "dict.txt",
         "train.bin",
         "train.idx",

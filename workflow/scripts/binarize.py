@@ -7,7 +7,7 @@ run_step(
     lambda: binarize(
         snakemake.input.train,
         snakemake.input.valid,
-        Path(snakemake.output.data[0]).parent,
+        Path(snakemake.output.dictionary).parent,
         snakemake.output.counts,
         snakemake.params.vocab_size,
         snakemake.threads,

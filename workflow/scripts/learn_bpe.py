@@ -1,5 +1,5 @@
 from stackbert.errors import run_step
-from stackbert.text.bpe import learn
+from stackbert.text.learn_bpe import learn
 
 run_step(
     lambda: learn(snakemake.input.words, snakemake.output.codes, snakemake.params.merges),

@@ -11,11 +11,20 @@ def step() -> None:
     settings = snakemake.params.config
     stage = lengthened(snakemake.params.stage, snakemake.input.get("early", []))
     data = snakemake.input.data[0].rsplit("/", 1)[0]
-    # Neither changes the result, so neither is a parameter, whose change would train again.
-    how = (snakemake.config["save_minutes"], snakemake.resources.get("mpi"))
+    # None of these changes the result, so none is a parameter, whose change would train again.
+    config, wildcards = snakemake.config, snakemake.wildcards
+    live = "{results}/tensorboard/{recipe}/{stage}".format(**wildcards, results=config["results"])
+    stages = config["recipes"][wildcards.recipe]
+    before = stages[: [f"L{each['layers']}" for each in stages].index(wildcards.stage)]
+    how = {
+        "save_minutes": config["save_minutes"],
+        "mpi": snakemake.resources.get("mpi"),
+        "tensorboard": live if config["tensorboard"] else None,
+        "updates_before": sum(each["updates"] for each in before),
+    }
     checkpoint, log = snakemake.output.checkpoint, snakemake.log[0]
-    stage = train_stage(settings, stage, data, init, checkpoint, log, name, *how)
-    write_run(snakemake.output.run, {**snakemake.config, "stage": stage}, stage["seed"])
+    stage = train_stage(settings, stage, data, init, checkpoint, log, name, **how)
+    write_run(snakemake.output.run, {**config, "stage": stage}, stage["seed"])
 
 
 run_step(step, snakemake.log[0], snakemake.output)
