@@ -176,7 +176,7 @@ def test_the_best_of_several_operators_is_taken(data: Path, trained: Path, tmp_p
 
 def test_a_stage_ends_where_its_curve_is_flat(data: Path, tmp_path: Path) -> None:
     """At a rate of nearly 0 the loss does not fall: the stage ends at the fifth validation."""
-    pretrain = CONFIG["pretrain"] | {"validate_every": 4}
+    pretrain = CONFIG["pretrain"] | {"validate_every": 4, "checkpoint_every": 4}
     stage = {"layers": 1, "updates": 40, "lr": [[0, 1e-9], [40, 1e-9]], "seed": 1}
     files = [str(data), None, str(tmp_path / "checkpoint.pt"), str(tmp_path / "log"), "test"]
     config = CONFIG | {"pretrain": pretrain}
