@@ -47,9 +47,8 @@ def final_loss(config: dict[str, Any], stages: list[dict[str, Any]], data: str, 
                 timing = str(home / "growth.json")
                 depths = (before["layers"], stage["layers"])
                 how = (stage["grow"], stage["seed"], stage.get("moments", "reset"))
-                updates = stage.get("learn_updates")
-                learn = updates and {"updates": updates, "data": data, "config": config}
-                grow_stage(checkpoint, init, timing, *depths, *how, learn)
+                training = {"stage": stage, "data": data, "config": config}
+                grow_stage(checkpoint, init, timing, *depths, *how, training)
             checkpoint, before = str(home / "checkpoint.pt"), stage
             log = str(home / "log")
             train_stage(config, stage, data, init, checkpoint, log, f"{name} L{stage['layers']}")

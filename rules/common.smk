@@ -2,7 +2,14 @@
 from stackbert import failures
 from stackbert.config import check, ordered, read_texts
 from stackbert.errors import UserError
-from stackbert.recipes import resolve, seeded, stage_folders, stage_name
+from stackbert.recipes import (
+    early_stages,
+    resolve,
+    seeded,
+    stage_folders,
+    stage_name,
+    trained_stage,
+)
 from stackbert.version import VERSION
 
 try:
@@ -52,8 +59,8 @@ def stage_number(wildcards):
 
 
 def stage_settings(wildcards):
-    """The config's entry of a stage."""
-    return config["recipes"][wildcards.recipe][stage_number(wildcards)]
+    """The config's entry of a stage, with what it must know of the recipe's other stages."""
+    return trained_stage(config, wildcards.recipe, stage_number(wildcards))
 
 
 def stage_before(wildcards):
@@ -67,12 +74,22 @@ def shallower_checkpoint(wildcards):
     return stages(wildcards.recipe, "checkpoint.pt")[before]
 
 
-def learning(wildcards):
-    """What growing needs beside the checkpoint if it learns how: nothing for most operators."""
-    updates = stage_settings(wildcards).get("learn_updates")
-    if updates is None:
+def early_runs(wildcards):
+    """For a recipe's last stage, the run.json of stages that may have ended before their time."""
+    if "rest_of" not in stage_settings(wildcards):
+        return []
+    runs = stages(wildcards.recipe, "run.json")
+    return [
+        runs[number] for number in early_stages(config["recipes"][wildcards.recipe])
+    ]
+
+
+def growth_training(wildcards):
+    """What growing needs beside the checkpoint if it trains: nothing for most operators."""
+    stage = stage_settings(wildcards)
+    if "learn_updates" not in stage and "fork_updates" not in stage:
         return None
-    return {"updates": updates, "data": f"{RESULTS}/bin", "config": TRAINING}
+    return {"stage": stage, "data": f"{RESULTS}/bin", "config": TRAINING}
 
 
 def initial_weights(wildcards):

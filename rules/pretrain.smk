@@ -3,6 +3,7 @@ rule train_stage:
     input:
         data=rules.data.input,
         init=initial_weights,
+        early=early_runs,
     output:
         checkpoint=f"{RESULTS}/pretrain/{{recipe}}/{{stage}}/checkpoint.pt",
         curve=f"{RESULTS}/pretrain/{{recipe}}/{{stage}}/curve.tsv",
@@ -28,7 +29,7 @@ rule train_stage:
 rule stack:
     input:
         shallow=shallower_checkpoint,
-        data=lambda wildcards: rules.data.input if learning(wildcards) else [],
+        data=lambda wildcards: rules.data.input if growth_training(wildcards) else [],
     output:
         weights=f"{RESULTS}/pretrain/{{recipe}}/{{stage}}/grown.pt",
         timing=f"{RESULTS}/pretrain/{{recipe}}/{{stage}}/growth.json",
@@ -36,10 +37,15 @@ rule stack:
         f"{RESULTS}/logs/stack/{{recipe}}.{{stage}}.log",
     conda:
         "../envs/train.yaml"
-    threads: config["threads"]
+    threads:
+        lambda wildcards: (
+            config["threads"] * config["pretrain"]["devices"]
+            if growth_training(wildcards)
+            else 1
+        )
     resources:
         mem_mb=2000,
-        runtime=30,
+        runtime=1440,
     params:
         version=VERSION["stack"],
         layers=lambda wildcards: stage_before(wildcards)["layers"],
@@ -47,7 +53,7 @@ rule stack:
         operator=lambda wildcards: stage_settings(wildcards)["grow"],
         seed=lambda wildcards: stage_settings(wildcards)["seed"],
         moments=lambda wildcards: stage_settings(wildcards).get("moments", "reset"),
-        learn=learning,
+        training=growth_training,
     script:
         "../workflow/scripts/stack.py"
 

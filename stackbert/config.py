@@ -159,15 +159,19 @@ def _check_recipe(name: str, stages: list[Config]) -> None:
         if updates[0] != 0 or updates[-1] != stage["updates"] or not rising:
             _refuse(f"{key}.lr", stage["lr"], f"updates that rise from 0 to {stage['updates']}")
         _check_growth_options(key, stage)
+        if "until_slope" in stage and stage is stages[-1]:
+            _refuse(f"{key}.until_slope", stage["until_slope"], "in a stage before the last")
     for number, (shallow, deep) in enumerate(pairwise(stages), start=1):
         try:
-            check_growth(shallow["layers"], deep["layers"], deep["grow"])
+            for operator in _operators(deep):
+                check_growth(shallow["layers"], deep["layers"], operator)
         except UserError as error:
             raise UserError(f"config key recipes.{name}[{number}].layers: {error}") from None
 
 
 # Keys that go with one operator, and with it always.
 _OPTIONS = {"mask_updates": "masked", "learn_updates": "learned"}
+_FORKED = ("stack", "interpolate", "middle", "identity")  # those without options of their own
 # Operators whose new layers have no layer whose moments they could take.
 _NO_MOMENTS = {"identity": ("reset", "keep"), "learned": ("reset",)}
 
@@ -175,6 +179,15 @@ _NO_MOMENTS = {"identity": ("reset", "keep"), "learned": ("reset",)}
 def _check_growth_options(key: str, stage: Config) -> None:
     """Refuse options of growing that do not go together."""
     operator = stage.get("grow")
+    if isinstance(operator, list):
+        other = [name for name in operator if name not in _FORKED]
+        if other or "freeze" in stage:
+            _refuse(f"{key}.grow", operator, f"to try several of {', '.join(_FORKED)}, no freeze")
+        if not 0 < stage.get("fork_updates", 0) <= stage["updates"]:
+            allowed = f"1 to updates ({stage['updates']}) with several operators to try"
+            _refuse(f"{key}.fork_updates", stage.get("fork_updates"), allowed)
+    elif "fork_updates" in stage:
+        _refuse(f"{key}.fork_updates", stage["fork_updates"], "only with a list of operators")
     for option, needed in _OPTIONS.items():
         if (option in stage) != (operator == needed):
             _refuse(f"{key}.{option}", stage.get(option), f"with grow: {needed}, and needed there")
@@ -185,6 +198,13 @@ def _check_growth_options(key: str, stage: Config) -> None:
         if stage.get(option, 0) >= stage["updates"]:
             # The stage must end with every layer in full and everything trained.
             _refuse(f"{key}.{option}", stage[option], f"less than updates ({stage['updates']})")
-    moments, known = stage.get("moments", "reset"), _NO_MOMENTS.get(operator or "")
-    if known and moments not in known:
-        _refuse(f"{key}.moments", moments, f"{' or '.join(known)} with grow: {operator}")
+    for name in _operators(stage):
+        moments, known = stage.get("moments", "reset"), _NO_MOMENTS.get(name)
+        if known and moments not in known:
+            _refuse(f"{key}.moments", moments, f"{' or '.join(known)} with grow: {name}")
+
+
+def _operators(stage: Config) -> list[str]:
+    """The operator of a stage, or the several to try; none for a first stage."""
+    operator = stage.get("grow", [])
+    return operator if isinstance(operator, list) else [operator]

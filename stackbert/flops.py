@@ -55,17 +55,20 @@ def update_flops(config: Config, layers: int, frozen: Collection[int] = ()) -> f
 
 
 def growth_flops(config: Config, stage: Config) -> float:
-    """FLOPs of growing into a stage: those of learning how, if its operator learns.
+    """FLOPs of growing into a stage: of learning how, and of trying each of several operators.
 
-    Its updates are those of the deep model; mixing the layers costs next to nothing.
+    Both do updates of the deep model; mixing layers costs next to nothing.
     """
-    return stage.get("learn_updates", 0) * update_flops(config, stage["layers"])
+    updates = stage.get("learn_updates", 0)
+    updates += stage.get("fork_updates", 0) * len(stage.get("grow", ()))
+    return updates * update_flops(config, stage["layers"])
 
 
 def flops_after(config: Config, stages: Sequence[Config], number: int, updates: int) -> float:
     """FLOPs of the first `updates` updates of stage `number` of a recipe, without growing."""
     stage = stages[number]
-    frozen = min(stage.get("freeze", 0), updates)
+    grown = isinstance(stage.get("grow"), str)
+    frozen = min(stage.get("freeze", 0), updates) if grown else 0
     flops = (updates - frozen) * update_flops(config, stage["layers"])
     if frozen:
         before = stages[number - 1]["layers"]

@@ -6,7 +6,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from stackbert.checkpoint import adam_moments, load_checkpoint, save_initial, up
 from stackbert.errors import UserError, write_atomic
 from stackbert.fairseq_cli import Diverged, common_arguments, fairseq_train, time_left
 from stackbert.growth import depth, grow, grow_moments, new_layers, origins
-from stackbert.stage_curve import write_stage_curve
+from stackbert.schedule import lr_until
+from stackbert.stage_curve import is_flat, write_stage_curve
 
 LAST = "checkpoint_last.pt"
 DIVERGED_MARK = "diverged.txt"
@@ -38,7 +39,7 @@ def train_stage(
     mpi: str | None = None,
     tensorboard: str | None = None,
     updates_before: int = 0,
-) -> None:
+) -> dict[str, Any]:
     """Train one stage on the binarized `data` and leave its checkpoint at `output`.
 
     `init` holds the weights to start from (None: random). `config` has the keys `model`,
@@ -46,15 +47,16 @@ def train_stage(
     at `pretrain.checkpoint_every`, every `save_minutes` (0: not) and before a stop by a signal; an
     interrupted run of the same stage goes on from the last whole one. `mpi` starts the processes
     of `pretrain.devices` on several nodes. `tensorboard` is a folder for the growing curve, whose
-    steps count from `updates_before`. Raises UserError, and on every later call for the same stage,
-    if the loss explodes.
+    steps count from `updates_before`. A stage with `until_drop` ends at the first validation where
+    the curve is flat. Returns the stage with the updates it had. Raises UserError, and on every
+    later call for the same stage, if the loss explodes.
     """
     folder = Path(output).parent
     rolling = folder / "rolling"
     _claim(rolling, _identity(config, stage, data, init))
     done = _repair(rolling)
     print(f"{name}: {done} of {stage['updates']} updates done", file=sys.stderr, flush=True)
-    if done < stage["updates"]:
+    if done < stage["updates"] and not (done and _is_flat(load_checkpoint(rolling / LAST), stage)):
         arguments = _arguments(config, stage, data, str(rolling))
         arguments += ["--save-minutes", str(save_minutes)]
         if tensorboard:
@@ -71,7 +73,7 @@ def train_stage(
             _keep_good(rolling, str(error))
             raise
     result = load_checkpoint(rolling / LAST)
-    if updates_done(result) != stage["updates"]:
+    if updates_done(result) != stage["updates"] and not _is_flat(result, stage):
         raise UserError(
             f"{name} ended after {updates_done(result)} of {stage['updates']} updates: see {log}"
         )
@@ -80,6 +82,14 @@ def train_stage(
     write_stage_curve(folder / "curve.tsv", rows)
     os.replace(rolling / LAST, output)
     shutil.rmtree(rolling)
+    return {**stage, "updates": updates_done(result)}
+
+
+def _is_flat(checkpoint: dict[str, Any], stage: Config) -> bool:
+    """Whether a stage that ends by its slope ended with this checkpoint."""
+    rows, drop = checkpoint["extra_state"]["PretrainTask"]["rows"], stage.get("until_drop")
+    ended = rows and rows[-1][0] == updates_done(checkpoint)
+    return bool(drop and ended and is_flat(rows, drop))
 
 
 def grow_stage(
@@ -88,39 +98,75 @@ def grow_stage(
     timing: str,
     layers: int,
     to_layers: int,
-    operator: str,
+    operator: str | list[str],
     seed: int,
     moments: str = "reset",
-    learn: Config | None = None,
+    training: Config | None = None,
 ) -> None:
     """Grow the checkpoint `shallow` and write what the next stage starts from.
 
-    `seed` is for operators that draw; `moments` says what becomes of Adam's (growth.MOMENTS).
-    `learn` is for the operator learned: `updates`, the binarized `data`, and a `config` as
-    train_stage takes. `timing` gets the seconds that growing took, learning included, as JSON: they
-    count in the curve.
+    `seed` is for operators that draw; `moments` says what becomes of Adam's (growth.MOMENTS). Of
+    several operators the best is taken: each is trained for the stage's first `fork_updates`, and
+    the lowest validation loss wins (LAG, 2406.02469). That and the operator learned need
+    `training`: the `stage`, the binarized `data`, and a `config` as train_stage takes. `timing`
+    gets the seconds that all this took, as JSON: they count in the curve.
     """
     started = time.time()
     checkpoint = load_checkpoint(shallow)
     state = checkpoint["model"]
     if not {"encoder.tokens.weight", "encoder.segments.weight"} <= state.keys():
         raise UserError(f"{shallow} is of another architecture: train its stage again")
-    grown = grow(state, layers, to_layers, operator, seed)
-    if learn:
-        from stackbert_fairseq.learning import learn_mix
+    old = {} if moments == "reset" else adam_moments(checkpoint)
 
-        # The depth and the seed are all that the arguments need of a stage.
-        stage = {"layers": to_layers, "updates": learn["updates"], "lr": [[0, 0]], "seed": seed}
-        config = learn["config"] | {"pretrain": learn["config"]["pretrain"] | {"devices": 1}}
-        arguments = _arguments(config, stage, learn["data"], str(Path(output).parent))
-        grown = learn_mix(state, arguments, learn["updates"], config["threads"])
-    growth: dict[str, Any] = {"new": new_layers(origins(layers, to_layers, operator))}
-    if moments != "reset":
-        found = adam_moments(checkpoint)
-        growth["moments"] = grow_moments(found, layers, to_layers, operator, moments)
-    save_initial(output, grown, growth)
-    report = {"seconds": round(time.time() - started, 2), "operator": operator}
-    write_atomic(timing, json.dumps(report | {"layers": layers, "to_layers": to_layers}) + "\n")
+    def write(operator: str, path: str) -> None:
+        if operator == "learned" and training:
+            grown = _learned(state, training, str(Path(path).parent))
+        else:
+            grown = grow(state, layers, to_layers, operator, seed)
+        growth: dict[str, Any] = {"new": new_layers(origins(layers, to_layers, operator))}
+        if old:
+            growth["moments"] = grow_moments(old, layers, to_layers, operator, moments)
+        save_initial(path, grown, growth)
+
+    report: dict[str, Any] = {}
+    if isinstance(operator, list):
+        losses = _fork(operator, write, training or {}, Path(output).parent / "fork")
+        operator, report["candidates"] = min(operator, key=losses.__getitem__), losses
+    write(operator, output)
+    report |= {"operator": operator, "layers": layers, "to_layers": to_layers}
+    report["seconds"] = round(time.time() - started, 2)
+    write_atomic(timing, json.dumps(report) + "\n")
+
+
+def _learned(state: Any, training: Config, folder: str) -> Any:
+    """Weights grown by the operator learned; one process does it, whatever will train the stage."""
+    from stackbert_fairseq.learning import learn_mix
+
+    config, stage = training["config"], training["stage"]
+    config = config | {"pretrain": config["pretrain"] | {"devices": 1}}
+    arguments = _arguments(config, stage, training["data"], folder)
+    return learn_mix(state, arguments, stage["learn_updates"], config["threads"])
+
+
+def _fork(
+    operators: list[str], write: Callable[[str, str], None], training: Config, folder: Path
+) -> dict[str, float]:
+    """Validation loss of each operator after the first updates of the stage."""
+    config, stage = training["config"], training["stage"]
+    updates = stage["fork_updates"]
+    losses = {}
+    for operator in operators:
+        home = folder / operator
+        home.mkdir(parents=True, exist_ok=True)
+        write(operator, str(home / "grown.pt"))
+        trial = {**stage, "updates": updates, "lr": lr_until(stage["lr"], updates)}
+        files = (str(home / "grown.pt"), str(home / "checkpoint.pt"), str(home / "log"))
+        init, output, log = files
+        train_stage(config, trial, training["data"], init, output, log, f"fork {operator}")
+        rows = load_checkpoint(output)["extra_state"]["PretrainTask"]["rows"]
+        losses[operator] = float(rows[-1][-1])
+    shutil.rmtree(folder)
+    return losses
 
 
 def _arguments(config: Config, stage: Config, data: str, rolling: str) -> list[str]:
@@ -154,6 +200,7 @@ def _arguments(config: Config, stage: Config, data: str, rolling: str) -> list[s
         "--max-update": stage["updates"],
         "--mask-updates": stage.get("mask_updates", 0),
         "--freeze-updates": stage.get("freeze", 0),
+        "--until-drop": stage.get("until_drop", 0),
         "--seed": stage["seed"],
         "--valid-seed": config["seed"],
         "--curve": os.path.join(rolling, "curve.tsv"),

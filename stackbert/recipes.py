@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stackbert.errors import UserError
+from stackbert.flops import update_flops
 from stackbert.schedule import expand
 
 Config = Mapping[str, Any]
@@ -52,6 +53,30 @@ def seeded(config: Config) -> dict[str, list[str]]:
 def _reseeded(stage: Config, seed: int) -> dict[str, Any]:
     """A stage with a seed that no other stage or run of the comparison has, short of thousands."""
     return {**stage, "seed": 1000 * seed + stage["seed"]}
+
+
+def trained_stage(config: Config, recipe: str, number: int) -> Config:
+    """A stage of a resolved configuration with what its training needs to know of the others.
+
+    `until_drop`: its `until_slope` (nats per 10^15 FLOPs) in nats per update. `rest_of`, for a last
+    stage: of each stage before that ends by its slope, what an update is worth in updates of this
+    one, and how many were planned.
+    """
+    stages = config["recipes"][recipe]
+    stage = dict(stages[number])
+    if "until_slope" in stage:
+        stage["until_drop"] = stage["until_slope"] * update_flops(config, stage["layers"]) / 1e15
+    own = update_flops(config, stage["layers"])
+    early = [stages[place] for place in early_stages(stages)]
+    if early and number == len(stages) - 1:
+        worth = [update_flops(config, each["layers"]) / own for each in early]
+        stage["rest_of"] = [[w, each["updates"]] for w, each in zip(worth, early, strict=True)]
+    return stage
+
+
+def early_stages(stages: Sequence[Config]) -> list[int]:
+    """Numbers of the stages that may end before their last update."""
+    return [number for number, stage in enumerate(stages) if "until_slope" in stage]
 
 
 def stage_name(stage: Config) -> str:

@@ -1,6 +1,8 @@
 """Schedules: from a FLOP budget and each depth's share of it to a recipe's plain list of stages."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from stackbert.errors import UserError
@@ -82,6 +84,33 @@ def _stable(updates: int, ramp: int, peak: float, decay: int, key: str) -> list[
         )
     points = {0: 0.0 if ramp else peak, ramp: peak, updates - decay: peak}
     return [[update, rate] for update, rate in (points | {updates: 0.0 if decay else peak}).items()]
+
+
+def lengthened(stage: Config, runs: Sequence[str]) -> Stage:
+    """A last stage with the updates that earlier stages left unused when they ended by their slope.
+
+    `runs` are the run.json of the stages in `rest_of`, where recipes.trained_stage says what an
+    update of each is worth and how many were planned. The rate's longest level part gets them, its
+    longest part if none is level.
+    """
+    extra = 0.0
+    for path, (worth, planned) in zip(runs, stage.get("rest_of", ()), strict=True):
+        with open(path, encoding="utf-8") as file:
+            extra += worth * (planned - json.load(file)["stage"]["updates"])
+    points = [list(point) for point in stage["lr"]]
+    parts = [(low == high, end - start) for (start, low), (end, high) in pairwise(points)]
+    for point in points[parts.index(max(parts)) + 1 :]:
+        point[0] += round(extra)
+    return {**stage, "lr": points, "updates": stage["updates"] + round(extra)}
+
+
+def lr_until(points: list[list[float]], updates: int) -> list[list[float]]:
+    """The part of a piecewise linear rate that its first `updates` updates see."""
+    for (start, low), (end, high) in pairwise(points):
+        if start < updates <= end:
+            rate = low + (high - low) * (updates - start) / (end - start)
+            return [*(point for point in points if point[0] < updates), [updates, rate]]
+    return points
 
 
 def _digits(rate: float) -> float:

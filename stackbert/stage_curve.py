@@ -10,6 +10,16 @@ from stackbert.errors import write_atomic
 
 COLUMNS = ("update", "tokens", "seconds", "train_loss", "valid_mlm_loss")
 
+WINDOW = 5  # validations over which the slope of a curve is taken
+
+
+def is_flat(rows: Sequence[Sequence[Any]], drop: float) -> bool:
+    """Whether the validation loss fell by less than `drop` nats per update over WINDOW points."""
+    if len(rows) < WINDOW:
+        return False
+    (first, last), loss = (rows[-WINDOW], rows[-1]), COLUMNS.index("valid_mlm_loss")
+    return bool(first[loss] - last[loss] < drop * (last[0] - first[0]))
+
 
 def write_stage_curve(path: str | Path, rows: Iterable[Sequence[Any]]) -> None:
     """Write rows of COLUMNS as tab-separated text."""

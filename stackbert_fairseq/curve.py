@@ -6,7 +6,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-from stackbert.stage_curve import write_stage_curve
+from stackbert.stage_curve import is_flat, write_stage_curve
 
 # Set by whoever starts the training process, so that its start-up is counted.
 STARTED = "STACKBERT_STARTED"
@@ -62,6 +62,10 @@ class Curve:
     def pause(self) -> None:
         """Stop the clock: validation begins."""
         self._paused = time.time()
+
+    def is_flat(self, drop: float) -> bool:
+        """Whether the last validations fell by less than `drop` nats per update."""
+        return is_flat([astuple(row) for row in self.rows], drop)
 
     def point(self, update: int, valid_mlm_loss: float, write: bool = True) -> None:
         """Add a row for the validation that just ended, and let the clock run again."""

@@ -39,10 +39,15 @@ class Growing:
         if frozen != self.frozen:
             self.frozen = frozen
             new = tuple(f"encoder.layers.{number}." for number in self.new)
-            for name, parameter in model.named_parameters():
+            for name, parameter in named(model):
                 old = name.startswith("encoder.layers.") and not name.startswith(new)
                 if old or name.startswith(EMBEDDINGS):
                     parameter.requires_grad_(not frozen)
+
+
+def named(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """The parameters as a checkpoint names them, also of a model wrapped for several processes."""
+    return [(f"encoder.{name}", part) for name, part in model.encoder.named_parameters()]
 
 
 def load_moments(optimizer: Any, model: nn.Module, moments: dict[str, dict[str, Any]]) -> None:
@@ -51,9 +56,9 @@ def load_moments(optimizer: Any, model: nn.Module, moments: dict[str, dict[str, 
     Raises UserError if the optimizer does not hold one tensor per parameter.
     """
     state = optimizer.state_dict()
-    names = [name for name, _ in model.named_parameters()]
+    names = [name for name, _ in named(model)]
     held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    if [p.shape for p in held] != [p.shape for p in model.parameters()]:
+    if [p.shape for p in held] != [p.shape for _, p in named(model)]:
         raise UserError("this optimizer joins its parameters: choose moments: reset for the stage")
     state["state"] = {names.index(name): entry for name, entry in moments.items()}
     optimizer.load_state_dict(state)

@@ -38,6 +38,9 @@ class PretrainConfig(FairseqDataclass):
     grown: str = field(default="", metadata={"help": "grown weights that the stage began with"})
     mask_updates: int = field(default=0, metadata={"help": "updates until new layers count fully"})
     freeze_updates: int = field(default=0, metadata={"help": "updates of the new layers alone"})
+    until_drop: float = field(
+        default=0.0, metadata={"help": "stop when the loss falls by less per update; 0: do not"}
+    )
     seed: int = II("common.seed")
     rank: int = II("distributed_training.distributed_rank")
 
@@ -124,6 +127,8 @@ class PretrainTask(FairseqTask):
             self.curve.point(self.update, float(stats["mlm_loss"]), write=self.first)
             if self.live:
                 self.live.add(self.curve.rows[-1], self.rate)
+            if self.cfg.until_drop and self.curve.is_flat(self.cfg.until_drop):
+                self.saving.finish()
 
     def get_checkpoint_dict(self) -> dict[str, Any]:
         """The curve so far, which a checkpoint keeps in its extra state under the task's name."""

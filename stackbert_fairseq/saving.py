@@ -38,6 +38,10 @@ class Saving:
         """Take the sums of an update."""
         self.save, self.stop = save > 0, stop > 0
 
+    def finish(self) -> None:
+        """Save and stop after this update, which every process decides alike."""
+        self.save = self.stop = True
+
     def done(self) -> None:
         """A checkpoint was written: the clock starts anew."""
         self.saved, self.save = time.monotonic(), False

@@ -1,6 +1,7 @@
 """Schedules and comparisons become plain lists of stages; equal stages have one owner."""
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,15 @@ import yaml
 from stackbert.config import check
 from stackbert.errors import UserError
 from stackbert.flops import flops_per_token, recipe_flops, stage_flops, update_flops
-from stackbert.recipes import resolve, stage_folder, stage_folders, trained_stages
+from stackbert.recipes import (
+    resolve,
+    stage_folder,
+    stage_folders,
+    trained_stage,
+    trained_stages,
+)
+from stackbert.schedule import lengthened, lr_until
+from stackbert.stage_curve import is_flat
 
 ROOT = Path(__file__).parent.parent
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -50,6 +59,7 @@ def test_stable_schedule_anneals_at_full_depth_only() -> None:
         {"grow": "learned", "learn_updates": 30},
         {"grow": "interpolate", "freeze": 100, "moments": "keep"},
         {"peak": 0.001},
+        {"grow": ["stack", "interpolate"], "fork_updates": 30},
     ],
 )
 def test_every_scheduled_recipe_costs_its_budget(changes: dict[str, Any]) -> None:
@@ -94,6 +104,8 @@ def test_linear_schedule_is_one_line_over_the_budget() -> None:
             r"stages\[1\]: its part of the budget is 0 updates",
         ),
         ({"stages": [LATE["stages"][0], {"layers": 7, "grow": "stack"}]}, "3 layers cannot grow"),
+        ({"stages": [{"layers": 3, "freeze": 9}]}, "freeze: given 9, allowed only in a stage that"),
+        ({"stages": [LATE["stages"][0], {"layers": 12}]}, "grow: given null, allowed for every"),
     ],
 )
 def test_schedules_that_do_not_fit_are_refused(changes: dict[str, Any], message: str) -> None:
@@ -146,3 +158,38 @@ def test_comparison_trains_each_arm_with_each_seed() -> None:
     assert stage_folder(found["recipes"], "other-seed2", 0) == "late-seed2/L3"
     assert resolve(found) == found
     check(found, ROOT / "workflow")
+
+
+def test_the_last_stage_gets_what_an_early_end_leaves(tmp_path: Path) -> None:
+    early = {"layers": 3, "share": 0.6, "until_slope": 30.0}
+    given = config(r=WSD | {"stages": [early, LATE["stages"][1]]})
+    check(given, ROOT / "workflow")
+    found = resolve(given)
+    shallow, deep = (trained_stage(found, "r", number) for number in (0, 1))
+    assert shallow["until_drop"] == pytest.approx(30 * update_flops(DEFAULT, 3) / 1e15)
+    assert "rest_of" not in shallow and "until_drop" not in deep
+    run = tmp_path / "run.json"
+    for done in (shallow["updates"], shallow["updates"] - 500):
+        run.write_text(json.dumps({"stage": shallow | {"updates": done}}))
+        longer = lengthened(deep, [str(run)])
+        trained = [shallow | {"updates": done}, longer]
+        budget = 1000 * update_flops(DEFAULT, 12)
+        assert recipe_flops(DEFAULT, trained) == pytest.approx(budget, rel=0.002)
+    extra = longer["updates"] - deep["updates"]
+    assert extra > 100
+    # The plateau is longer; the rise and the fall are as they were.
+    assert longer["lr"][:2] == deep["lr"][:2]
+    assert longer["lr"][2:] == [[update + extra, rate] for update, rate in deep["lr"][2:]]
+    assert lengthened(found["recipes"]["scratch"][0], []) == found["recipes"]["scratch"][0]
+
+
+def test_flat_curves() -> None:
+    rows = [[update, 0, 0.0, 0.0, 6 - update / 100] for update in (10, 20, 30, 40, 50)]
+    assert is_flat(rows, 0.0101) and not is_flat(rows, 0.0099)
+    assert not is_flat(rows[:4], 1.0)
+
+
+def test_rate_of_a_fork_is_the_beginning_of_the_stages() -> None:
+    points = [[0, 0.0], [20, 0.004], [100, 0.004], [200, 0.0]]
+    assert lr_until(points, 10) == [[0, 0.0], [10, 0.002]]
+    assert lr_until(points, 100) == points[:3] and lr_until(points, 200) == points

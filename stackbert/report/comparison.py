@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from stackbert.flops import flops_after, growth_flops, stage_flops
+from stackbert.flops import flops_after, growth_flops
 from stackbert.recipes import seeded, stage_name
 from stackbert.report.html import write_tables
 from stackbert.report.losses import (
@@ -35,9 +35,11 @@ NOTE = (
 def with_flops(curve: pd.DataFrame, config: Config, stages: Sequence[Config]) -> pd.DataFrame:
     """The curve with a column of the FLOPs spent until each point, growing included."""
     begun, spent = {}, 0.0
+    updates = curve.groupby("stage")["update"].max()  # a stage may have ended before its time
     for number, stage in enumerate(stages):
-        begun[stage_name(stage)] = (number, spent + growth_flops(config, stage))
-        spent += stage_flops(config, stages, number)
+        spent += growth_flops(config, stage)
+        begun[stage_name(stage)] = (number, spent)
+        spent += flops_after(config, stages, number, int(updates[stage_name(stage)]))
     flops = []
     for name, update in zip(curve["stage"], curve["update"], strict=True):
         number, before = begun[name]

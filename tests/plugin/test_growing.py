@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 
@@ -25,7 +26,7 @@ SCRIPT = (
 )
 
 
-def grown(trained: Path, folder: Path, operator: str = "stack", **options: Any) -> str:
+def grown(trained: Path, folder: Path, operator: Any = "stack", **options: Any) -> str:
     output = folder / "grown.pt"
     grow_stage(str(trained), str(output), str(folder / "growth.json"), 1, 2, operator, 1, **options)
     return str(output)
@@ -81,18 +82,22 @@ def test_a_killed_grown_stage_continues_exactly(
 def test_frozen_layers_and_embeddings_keep_their_bits(
     data: Path, trained: Path, tmp_path: Path
 ) -> None:
-    init = grown(trained, tmp_path)
+    """In two processes, whose model is wrapped."""
+    init = grown(trained, tmp_path, moments="keep")
     # The last update alone trains everything; at a rate of 0 it changes nothing.
     stage = {"updates": 16, "freeze": 15, "lr": [[0, 1e-3], [14, 1e-3], [15, 0], [16, 0]]}
-    run = arguments(data, init, tmp_path / "run", **stage)
+    run = arguments(data, init, tmp_path / "run", moments="keep", **stage)
+    run[0] = CONFIG | {"pretrain": CONFIG["pretrain"] | {"devices": 2}}
     train_stage(*run)
     before, after = weights(Path(init)), weights(Path(run[4]))
     for name, tensor in before.items():
         kept = name.startswith(("encoder.tokens", "encoder.segments", "encoder.layers.0."))
         assert torch.equal(tensor, after[name]) == kept, name
     steps = {name: int(m["step"]) for name, m in adam_moments(load_checkpoint(run[4])).items()}
-    assert steps["encoder.layers.0.up.weight"] == steps["encoder.tokens.weight"] == 1
-    assert steps["encoder.layers.1.up.weight"] == steps["encoder.mlm.dense.weight"] == 16
+    # 30 steps of the shallow stage; the new layer began anew
+    assert steps["encoder.layers.0.up.weight"] == steps["encoder.tokens.weight"] == 30 + 1
+    assert steps["encoder.mlm.dense.weight"] == 30 + 16
+    assert steps["encoder.layers.1.up.weight"] == 16
 
 
 def test_moments_follow_their_parameters_into_the_optimizer(
@@ -132,8 +137,9 @@ def test_learned_growth_repeats_and_mixes(data: Path, trained: Path, tmp_path: P
     for number in (1, 2):
         folder = tmp_path / str(number)
         folder.mkdir()
-        learn = {"updates": 3, "data": str(data), "config": CONFIG}
-        states.append(weights(Path(grown(trained, folder, "learned", learn=learn))))
+        stage = DEEP | {"grow": "learned", "learn_updates": 3}
+        training = {"stage": stage, "data": str(data), "config": CONFIG}
+        states.append(weights(Path(grown(trained, folder, "learned", training=training))))
     assert all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items())
     stacked = grow(shallow, 1, 2, "stack")
     assert states[0].keys() == stacked.keys()
@@ -145,3 +151,37 @@ def test_learned_growth_repeats_and_mixes(data: Path, trained: Path, tmp_path: P
     run = arguments(data, str(tmp_path / "1" / "grown.pt"), tmp_path / "run", grow="learned")
     train_stage(*run)
     assert json.loads((tmp_path / "1" / "growth.json").read_text())["seconds"] > 0
+
+
+def test_the_best_of_several_operators_is_taken(data: Path, trained: Path, tmp_path: Path) -> None:
+    operators = ["stack", "identity"]
+    stage = DEEP | {"grow": operators, "fork_updates": 6, "lr": [[0, 0], [12, 3e-2], [24, 0]]}
+    training = {"stage": stage, "data": str(data), "config": CONFIG}
+    init = grown(trained, tmp_path, operators, training=training)
+    told = json.loads((tmp_path / "growth.json").read_text())
+    losses = told["candidates"]
+    assert losses.keys() == set(operators) and losses["stack"] != losses["identity"]
+    assert told["operator"] == min(losses, key=losses.get)
+    chosen = grow(weights(trained), 1, 2, told["operator"], seed=1)
+    assert all(torch.equal(tensor, chosen[name]) for name, tensor in weights(Path(init)).items())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["grown.pt", "growth.json"]
+    # The stage goes the way of the fork: the same loss after as many updates.
+    pretrain = CONFIG["pretrain"] | {"validate_every": 6}
+    run = arguments(data, init, tmp_path / "run", **{k: stage[k] for k in ("grow", "lr")})
+    run[0] = CONFIG | {"pretrain": pretrain}
+    train_stage(*run)
+    curve = pd.read_csv(Path(run[4]).parent / "curve.tsv", sep="\t")
+    assert curve["valid_mlm_loss"].iloc[0] == losses[told["operator"]]
+
+
+def test_a_stage_ends_where_its_curve_is_flat(data: Path, tmp_path: Path) -> None:
+    """At a rate of nearly 0 the loss does not fall: the stage ends at the fifth validation."""
+    pretrain = CONFIG["pretrain"] | {"validate_every": 4}
+    stage = {"layers": 1, "updates": 40, "lr": [[0, 1e-9], [40, 1e-9]], "seed": 1}
+    files = [str(data), None, str(tmp_path / "checkpoint.pt"), str(tmp_path / "log"), "test"]
+    config = CONFIG | {"pretrain": pretrain}
+    ended = train_stage(config, stage | {"until_drop": 0.01}, *files)
+    assert ended["updates"] == 20
+    curve = pd.read_csv(tmp_path / "curve.tsv", sep="\t")
+    assert list(curve["update"]) == [4, 8, 12, 16, 20]
+    assert not (tmp_path / "rolling").exists()

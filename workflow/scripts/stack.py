@@ -11,7 +11,7 @@ run_step(
         snakemake.params.operator,
         snakemake.params.seed,
         snakemake.params.moments,
-        snakemake.params.learn,
+        snakemake.params.training,
     ),
     snakemake.log[0],
     snakemake.output,

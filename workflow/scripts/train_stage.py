@@ -1,13 +1,15 @@
 from stackbert.errors import run_step
 from stackbert.pretrain import train_stage
 from stackbert.provenance import write_run
+from stackbert.schedule import lengthened
 
 
 def step() -> None:
     """Train, then write down how."""
     name = "pretrain {recipe} {stage}".format(**snakemake.wildcards)
     init = snakemake.input.get("init") or None
-    settings, stage = snakemake.params.config, snakemake.params.stage
+    settings = snakemake.params.config
+    stage = lengthened(snakemake.params.stage, snakemake.input.get("early", []))
     data = snakemake.input.data[0].rsplit("/", 1)[0]
     # None of these changes the result, so none is a parameter, whose change would train again.
     config, wildcards = snakemake.config, snakemake.wildcards
@@ -21,7 +23,7 @@ def step() -> None:
         "updates_before": sum(each["updates"] for each in before),
     }
     checkpoint, log = snakemake.output.checkpoint, snakemake.log[0]
-    train_stage(settings, stage, data, init, checkpoint, log, name, **how)
+    stage = train_stage(settings, stage, data, init, checkpoint, log, name, **how)
     write_run(snakemake.output.run, {**config, "stage": stage}, stage["seed"])
 
 
