@@ -83,9 +83,8 @@ class _Words:
         self.cells[0] = _FINAL  # nothing is left of the first word
         self._starts = np.cumsum([1, *sizes])[:-1]
         self._frequencies = np.fromiter(groups, dtype=np.int64)
-        for start, size in zip(self._starts.tolist(), sizes, strict=True):
-            group = groups.pop(next(iter(groups)))
-            self.cells[start : start + size] = np.frombuffer(group, dtype="<i4")
+        for count, start, size in zip(list(groups), self._starts.tolist(), sizes, strict=True):
+            self.cells[start : start + size] = np.frombuffer(groups.pop(count), dtype="<i4")
 
     def counts(self, places: _Ints) -> _Ints:
         """How often the words at some places occur."""
