@@ -1,5 +1,6 @@
 """The corpus benchmark ends with the line that is promised."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 from tests.text.conftest import PARAGRAPHS
 
 ROOT = Path(__file__).resolve().parents[1]
+KEPT = ROOT / "benchmarks" / "results" / "corpus.json"
 STEPS = {"clean", "split", "tokenize", "learn_bpe", "apply_bpe", "binarize", "total"}
 
 
@@ -27,3 +29,15 @@ def test_last_line(tmp_path: Path) -> None:
         assert result[figure] > 0
     kept = json.loads((tmp_path / "out.json").read_text())
     assert kept["machine"] and kept["peak_mb"] == result["peak_mb"]
+
+
+def test_readme_shows_what_was_measured() -> None:
+    spec = importlib.util.spec_from_file_location("corpus_benchmark", ROOT / "benchmarks/corpus.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    result = json.loads(KEPT.read_text(encoding="utf-8"))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert module.table(result) in readme
+    for figure in ("scaling_2_cores", "peak_growth", "enwiki_core_hours", "enwiki_disk_gb"):
+        assert f"{result[figure]}" in readme, figure
+    assert str(ROOT.parent) not in KEPT.read_text(encoding="utf-8")

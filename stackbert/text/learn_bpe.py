@@ -73,8 +73,10 @@ class _Words:
     """
 
     def __init__(self, tables: Iterable[str | Path]) -> None:
+        self.number = 0
         groups: dict[int, bytearray] = defaultdict(bytearray)  # words of the same frequency
         for word, count in read_tables(tables):
+            self.number += 1
             group = groups[count]
             group += word.encode("utf-32-le")
             group[-1] |= _FINAL >> 24  # in the highest byte of the last character
@@ -83,9 +85,8 @@ class _Words:
         self.cells[0] = _FINAL  # nothing is left of the first word
         self._starts = np.cumsum([1, *sizes])[:-1]
         self._frequencies = np.fromiter(groups, dtype=np.int64)
-        for start, size in zip(self._starts.tolist(), sizes, strict=True):
-            group = groups.pop(next(iter(groups)))
-            self.cells[start : start + size] = np.frombuffer(group, dtype="<i4")
+        for count, start, size in zip(list(groups), self._starts.tolist(), sizes, strict=True):
+            self.cells[start : start + size] = np.frombuffer(groups.pop(count), dtype="<i4")
 
     def counts(self, places: _Ints) -> _Ints:
         """How often the words at some places occur."""
@@ -121,7 +122,7 @@ class _Merger:
         self._places: dict[int, _Ints] = {}
         self._heap: list[tuple[int, _Last, int]] = []  # (-count, strings, key); counts may be old
         self._floor = sys.maxsize
-        self.words = int(np.count_nonzero(self._words.cells & _FINAL)) - 1
+        self.words = self._words.number
 
     def merges(self, most: int) -> Iterator[tuple[str, str]]:
         """Up to `most` merges."""
@@ -154,19 +155,19 @@ class _Merger:
         return None
 
     def _look_through(self) -> None:
-        """Halve the floor, or more, and find all pairs that reach it."""
+        """Lower the floor, and find all pairs that reach it: few, as their places are held."""
         bounds = np.zeros(1 << _BUCKET_BITS, dtype=np.int64)  # counts of pairs that share a bucket
         for keys, places in self._words.pairs():
             np.add.at(bounds, _buckets(keys), self._words.counts(places))
-        self._floor = max(_LEAST, min(self._floor, int(bounds.max())) // 2)
-        parts = [
-            (keys[chosen], places[chosen])
-            for keys, places in self._words.pairs()
-            for chosen in [bounds[_buckets(keys)] >= self._floor]
-        ]
+        self._floor = max(_LEAST, min(self._floor, int(bounds.max())) * 3 // 4)
         for known in (self._counts, self._places, self._heap):
             known.clear()
-        self._learn_of(*map(np.concatenate, zip(*parts, strict=True)))
+        found: list[list[_Ints]] = [[], []]
+        for part in self._words.pairs():
+            chosen = bounds[_buckets(part[0])] >= self._floor
+            for kind, values in zip(found, part, strict=True):
+                kind.append(values[chosen])
+        self._learn_of(np.concatenate(found.pop(0)), np.concatenate(found.pop()))
 
     def _learn_of(self, keys: _Ints, places: _Ints) -> None:
         """Remember those of some new pairs that reach the floor."""
