@@ -1,8 +1,8 @@
 """Dropout whose random numbers cost little on a CPU too.
 
 PyTorch draws a CPU's masks one number after the other on one core: 4.4 ms for 4,096 x 128 values
-on a processor that computes a 128 x 512 product on them in 4 ms. numpy draws 16 bits for each in
-0.3 ms. On a GPU, and in compiled code, PyTorch's own dropout is used.
+on a processor that multiplies them with 128 x 512 weights in 4 ms. From 16 random bits of numpy for
+each the mask takes 0.4 ms. On a GPU, and in compiled code, PyTorch's own dropout is used.
 """
 
 import numpy as np
@@ -29,8 +29,7 @@ def _keep(x: Tensor, rate: float) -> Tensor:
     """A mask of x's shape: 0 with probability `rate`, else 1 / (1 - rate)."""
     dropped = round(rate * 2**BITS)
     seed = int(torch.randint(2**63 - 1, ()))
-    per_draw = 64 // BITS
-    drawn = np.random.SFC64(seed).random_raw(-(-x.numel() // per_draw))
-    bits = torch.from_numpy(drawn.view(np.int16))[: x.numel()].view(x.shape)
-    kept = (bits >= dropped - 2 ** (BITS - 1)).to(x.dtype)
-    return kept.mul_(1 / (1 - dropped / 2**BITS))
+    drawn = np.random.SFC64(seed).random_raw(-(-x.numel() // (64 // BITS)))
+    kept = drawn.view(np.int16)[: x.numel()] >= dropped - 2 ** (BITS - 1)
+    scale = np.float32(1 / (1 - dropped / 2**BITS))
+    return torch.from_numpy(np.multiply(kept, scale)).view(x.shape).to(x.dtype)

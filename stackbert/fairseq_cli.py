@@ -38,6 +38,13 @@ def has_cuda(device: str) -> bool:
     return found and device != "cpu"
 
 
+def best_precision() -> str:
+    """bf16 where the GPU computes in it, else fp16 (with loss scaling)."""
+    import torch
+
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+
+
 def common_arguments(device: str) -> list[str]:
     """Arguments of every run: the plug-in, the device, machine-readable log lines."""
     arguments = ["--user-dir", str(PLUGIN), "--log-format", "json", "--num-workers", "0"]
@@ -155,7 +162,10 @@ def _cause(code: int, tail: str) -> str:
     if _diverged(tail):
         return "the loss is no longer a finite number; lower the learning rate (lr) of this stage"
     if "out of memory" in tail.lower() or "can't allocate memory" in tail.lower():
-        return "out of memory; lower pretrain.tokens_per_batch (the update stays the same size)"
+        return (
+            "out of memory; lower pretrain.tokens_per_batch (the update stays the same size) or "
+            "set pretrain.activation_checkpointing to true (each layer is computed once more)"
+        )
     if "No space left on device" in tail:
         return "the disk is full; free space, then run the same command again to continue"
     if code < 0:

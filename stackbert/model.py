@@ -15,10 +15,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from stackbert.dropout import dropout
 from stackbert.errors import UserError
@@ -68,22 +70,32 @@ class Attention(nn.Module):
 
     def mix(self, qkv: Tensor, layout: Layout) -> Tensor:
         """Queries, keys and values [T, 3 d] -> mixed values [T, d], each sequence by itself."""
-        mixed = []
-        for run, part in zip(layout.runs, qkv.split([g * n for g, n in layout.runs]), strict=True):
-            q, k, v = part.view(*run, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-            mixed.append(self._attend(q, k, v, layout.mask).transpose(1, 2).flatten(0, 1))
-        return torch.cat(mixed).flatten(1) if len(mixed) > 1 else mixed[0].flatten(1)
-
-    def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-        """[g, h, n, e] each -> [g, h, n, e]."""
         rate = self.dropout if self.training else 0.0
-        if not rate or q.device.type != "cpu":
-            return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=rate)
         # A CPU's fused kernel has no dropout; what PyTorch does instead takes half as long again.
-        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
-        if mask is not None:
-            scores = scores.masked_fill(~mask, -math.inf)
-        return dropout(scores.softmax(-1), rate, True) @ v
+        attend = self._by_head if rate and qkv.device.type == "cpu" else self._fused
+        parts = qkv.split([g * n for g, n in layout.runs])
+        mixed = [
+            attend(part.view(g, n, 3 * self.heads, -1), layout.mask, rate).reshape(g * n, -1)
+            for (g, n), part in zip(layout.runs, parts, strict=True)
+        ]
+        return torch.cat(mixed) if len(mixed) > 1 else mixed[0]
+
+    def _fused(self, qkv: Tensor, mask: Tensor | None, rate: float) -> Tensor:
+        """[g, n, 3 h, e] -> [g, n, h, e]."""
+        q, k, v = qkv.transpose(1, 2).split(self.heads, dim=1)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=rate)
+        return mixed.transpose(1, 2)
+
+    def _by_head(self, qkv: Tensor, mask: Tensor | None, rate: float) -> Tensor:
+        """The same in plain products, head by head, which copies no queries, keys or values."""
+        vectors, mixed = qkv.unbind(2), []
+        h, scale = self.heads, qkv.shape[-1] ** -0.5
+        for q, k, v in zip(vectors[:h], vectors[h : 2 * h], vectors[2 * h :], strict=True):
+            scores = torch.baddbmm(q.new_zeros(()), q, k.transpose(1, 2), beta=0, alpha=scale)
+            if mask is not None:
+                scores = scores.masked_fill(~mask[:, 0], -math.inf)
+            mixed.append(torch.bmm(dropout(scores.softmax(-1), rate, True), v))
+        return torch.stack(mixed, dim=2)
 
 
 class Layer(nn.Module):
@@ -103,6 +115,11 @@ class Layer(nn.Module):
         if rows is not None:
             x, mixed = x[rows], mixed[rows]
         return self.finish(x, mixed)
+
+    def compile_parts(self) -> None:
+        """Compile what surrounds attention, for any T; layers and depths share the code."""
+        self.project = torch.compile(self.project, dynamic=True)
+        self.finish = torch.compile(self.finish, dynamic=True)
 
     def project(self, x: Tensor) -> Tensor:
         """What comes before the sequences are mixed: [T, d] -> [T, 3 d]."""
@@ -137,6 +154,7 @@ class Encoder(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        self.activation_checkpointing = False  # compute layers again in the backward pass
         self.tokens = nn.Embedding(config.vocab_size, config.width, padding_idx=config.padding)
         self.segments = nn.Embedding(2, config.width)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
@@ -181,8 +199,13 @@ class Encoder(nn.Module):
     ) -> Tensor:
         x = self.embed(tokens, segments, positions)
         for layer in self.layers[:-1]:
-            x = layer(x, layout)
-        return norm(self.layers[-1](x, layout, rows))
+            x = self._run(layer, x, layout)
+        return norm(self._run(self.layers[-1], x, layout, rows))
+
+    def _run(self, layer: nn.Module, *inputs: Any) -> Tensor:
+        if self.activation_checkpointing and self.training:
+            return checkpoint(layer, *inputs, use_reentrant=False)
+        return layer(*inputs)
 
     def set_gate(self, layers: Iterable[int], share: float) -> None:
         """Multiply what these layers add to their input by `share`: 0 to 1 (MSG, ICLR 2024)."""

@@ -13,7 +13,14 @@ from typing import Any
 
 from stackbert.checkpoint import adam_moments, load_checkpoint, save_initial, updates_done
 from stackbert.errors import UserError, write_atomic
-from stackbert.fairseq_cli import Diverged, common_arguments, fairseq_train, time_left
+from stackbert.fairseq_cli import (
+    Diverged,
+    best_precision,
+    common_arguments,
+    fairseq_train,
+    has_cuda,
+    time_left,
+)
 from stackbert.growth import depth, grow, grow_moments, new_layers, origins
 from stackbert.schedule import lr_until
 from stackbert.stage_curve import is_flat, write_stage_curve
@@ -194,6 +201,7 @@ def _arguments(config: Config, stage: Config, data: str, rolling: str) -> list[s
         "--eps": pretrain["eps"],
         "--weight-decay": pretrain["weight_decay"],
         "--clip-norm": pretrain["clip_norm"],
+        "--norm-every": pretrain["log_every"],
         "--lr": stage["lr"][0][1],
         "--lr-scheduler": "piecewise_linear",
         "--lr-points": json.dumps(stage["lr"]),
@@ -214,7 +222,30 @@ def _arguments(config: Config, stage: Config, data: str, rolling: str) -> list[s
         "--log-interval": pretrain["log_every"],
     }
     pairs = [str(part) for option in options.items() for part in option]
-    return [data, *pairs, *common_arguments(config["device"])]
+    return [data, *pairs, *common_arguments(config["device"]), *speed_arguments(config)]
+
+
+def speed_arguments(config: Config) -> list[str]:
+    """Precision, compilation, activation checkpointing and data workers, by device where auto.
+
+    Raises UserError for fp16 without a GPU, whose loss scaling needs one.
+    """
+    pretrain, cuda = config["pretrain"], has_cuda(config["device"])
+    precision, compiled = pretrain.get("precision", "auto"), pretrain.get("compile", "auto")
+    if precision == "auto":
+        precision = best_precision() if cuda else "fp32"
+    if precision == "fp16" and not cuda:
+        raise UserError(
+            "config key pretrain.precision is fp16, which needs a GPU, and training is on the "
+            "CPU: set it to auto, fp32 or bf16"
+        )
+    arguments = {"fp32": [], "bf16": ["--bf16-autocast"], "fp16": ["--amp"]}[precision]
+    if compiled is True or (compiled == "auto" and cuda):
+        arguments.append("--compile-layers")
+    if pretrain.get("activation_checkpointing", False):
+        arguments.append("--activation-checkpointing")
+    # On a CPU a thread prepares batches in 1/50 of the step's time; a GPU is fed by processes.
+    return [*arguments, "--num-workers", "2" if cuda else "0"]
 
 
 def _identity(config: Config, stage: Config, data: str, init: str | None) -> str:
@@ -268,7 +299,7 @@ def _keep_good(rolling: Path, error: str) -> None:
     crash.unlink(missing_ok=True)
     for path in rolling.glob("checkpoint_*.pt"):
         with suppress(UserError):
-            if updates_done(load_checkpoint(path)) == bad:
+            if bad is not None and updates_done(load_checkpoint(path)) >= bad:
                 path.unlink()
     good = _repair(rolling)
     kept = f" {rolling / LAST} holds the last good weights, after {good} updates." if good else ""

@@ -1,9 +1,11 @@
 """The encoder as a fairseq model, with an optional classifier for fine-tuning."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from fairseq.dataclass import FairseqDataclass
 from fairseq.models import BaseFairseqModel, register_model
 from fairseq.tasks import FairseqTask
@@ -22,6 +24,11 @@ class StackBertConfig(FairseqDataclass):
     dropout: float = field(default=0.1, metadata={"help": "dropout"})
     attention_dropout: float = field(default=0.1, metadata={"help": "dropout of attention weights"})
     max_positions: int = II("task.max_positions")
+    bf16_autocast: bool = field(default=False, metadata={"help": "products in bf16"})
+    compile_layers: bool = field(default=False, metadata={"help": "torch.compile the layers"})
+    activation_checkpointing: bool = field(
+        default=False, metadata={"help": "compute layers again in the backward pass"}
+    )
 
 
 @register_model("stackbert", dataclass=StackBertConfig)
@@ -34,6 +41,7 @@ class StackBert(BaseFairseqModel):
     def __init__(self, encoder: Encoder, outputs: int = 0) -> None:
         super().__init__()
         self.encoder = encoder
+        self.bf16_autocast = False
         self.classifier = nn.Linear(encoder.config.width, outputs) if outputs else None
         if self.classifier is not None:
             nn.init.zeros_(self.classifier.weight)
@@ -53,7 +61,19 @@ class StackBert(BaseFairseqModel):
             attention_dropout=cfg.attention_dropout,
             padding=task.dictionary.pad(),
         )
-        return cls(Encoder(config), getattr(task, "outputs", 0))
+        model = cls(Encoder(config), getattr(task, "outputs", 0))
+        model.bf16_autocast = cfg.bf16_autocast
+        model.encoder.activation_checkpointing = cfg.activation_checkpointing
+        if cfg.compile_layers:
+            for layer in model.encoder.layers:
+                layer.compile_parts()
+        return model
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Products in bf16 where asked for; else whatever fairseq has set (--amp) stays."""
+        if not self.bf16_autocast:
+            return nullcontext()
+        return torch.autocast(self.encoder.tokens.weight.device.type, torch.bfloat16)
 
     def forward(
         self,

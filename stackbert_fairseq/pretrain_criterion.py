@@ -20,11 +20,12 @@ class PretrainCriterion(FairseqCriterion):
         self, model: StackBert, sample: dict[str, Any], reduce: bool = True
     ) -> tuple[Tensor, int, dict[str, Any]]:
         """Loss, number of masked tokens, and sums for logging (nats)."""
-        states = model(**sample["net_input"])
         encoder = model.encoder
         sentences, masked = sample["nsentences"], len(sample["targets"])
-        follows = encoder.nsp_logits(states[:sentences]).float()
-        logits = encoder.mlm_logits(states[sentences:]).float()
+        with model.autocast():
+            states = model(**sample["net_input"])
+            follows = encoder.nsp_logits(states[:sentences]).float()
+            logits = encoder.mlm_logits(states[sentences:]).float()
         mlm = F.cross_entropy(logits, sample["targets"], reduction="sum")
         nsp = F.binary_cross_entropy_with_logits(
             follows, sample["follows"].float(), reduction="sum"
@@ -46,13 +47,16 @@ class PretrainCriterion(FairseqCriterion):
 
     @staticmethod
     def reduce_metrics(logging_outputs: Sequence[dict[str, Any]]) -> None:
-        """Log nats per masked token (`mlm_loss`), per sentence pair (`nsp_loss`) and accuracy."""
+        """Log nats per masked token (`mlm_loss`), per sentence pair (`nsp_loss`) and accuracy.
+
+        Not rounded: a rounded tensor would be waited for at every update, not at every line.
+        """
         total = {key: sum(log[key] for log in logging_outputs) for key in logging_outputs[0]}
         masked, sentences = total["sample_size"], total["nsentences"]
-        metrics.log_scalar("loss", total["loss"] / masked, masked, round=4)
-        metrics.log_scalar("mlm_loss", total["mlm"] / masked, masked, round=4)
-        metrics.log_scalar("nsp_loss", total["nsp"] / sentences, sentences, round=4)
-        metrics.log_scalar("nsp_accuracy", total["nsp_correct"] / sentences, sentences, round=4)
+        metrics.log_scalar("loss", total["loss"] / masked, masked)
+        metrics.log_scalar("mlm_loss", total["mlm"] / masked, masked)
+        metrics.log_scalar("nsp_loss", total["nsp"] / sentences, sentences)
+        metrics.log_scalar("nsp_accuracy", total["nsp_correct"] / sentences, sentences)
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:

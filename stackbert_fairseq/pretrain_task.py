@@ -41,6 +41,7 @@ class PretrainConfig(FairseqDataclass):
     until_drop: float = field(
         default=0.0, metadata={"help": "stop when the loss falls by less per update; 0: do not"}
     )
+    log_interval: int = II("common.log_interval")
     seed: int = II("common.seed")
     rank: int = II("distributed_training.distributed_rank")
 
@@ -59,6 +60,7 @@ class PretrainTask(FairseqTask):
         shown = self.first and cfg.tensorboard
         self.live = Live(cfg.tensorboard, cfg.updates_before) if shown else None
         self.update: int | None = None  # updates done; None until the first step of this process
+        self.unchecked: list[tuple[int, Tensor]] = []  # updates and their losses, on the device
 
     @classmethod
     def setup_task(cls, cfg: PretrainConfig, **_: Any) -> "PretrainTask":
@@ -111,20 +113,33 @@ class PretrainTask(FairseqTask):
                 key: sum(log[key] for log in logging_outputs)
                 for key in ("ntokens", "mlm", "sample_size", "save", "stop")
             }
-            self._check(float(total["mlm"] / total["sample_size"]))
+            self.unchecked.append((self.update or 0, total["mlm"] / total["sample_size"]))
+            if (self.update or 0) % self.cfg.log_interval == 0:
+                self._check()
             self.saving.decide(total["save"], total["stop"])
             self.curve.add(int(total["ntokens"]), total["mlm"], int(total["sample_size"]))
 
-    def _check(self, loss: float) -> None:
-        """Stop at a loss (nats per masked token) that no healthy training shows."""
+    def _check(self) -> None:
+        """Stop at a loss (nats per masked token) that no healthy training shows.
+
+        Reading a loss waits for the device, so it is done for a whole interval of the log.
+        """
         limit = EXPLODED * math.log(len(self.dictionary))
-        if not loss < limit:
-            raise UserError(f"{DIVERGED} {loss:.4g} nats at update {self.update}, over {limit:.0f}")
+        losses, self.unchecked = self.unchecked, []
+        for update, loss in losses:
+            if not float(loss) < limit:
+                raise UserError(
+                    f"{DIVERGED} {float(loss):.4g} nats at update {update}, over {limit:.0f}"
+                )
 
     def post_validate(self, model: Any, stats: dict[str, Any], agg: Any) -> None:
         """Add a point to the curve."""
         if self.update is not None:
-            self.curve.point(self.update, float(stats["mlm_loss"]), write=self.first)
+            # weights that the last update spoilt show here first
+            self.unchecked.append((self.update + 1, stats["mlm_loss"]))
+            self._check()
+            loss = round(float(stats["mlm_loss"]), 4)
+            self.curve.point(self.update, loss, write=self.first)
             if self.live:
                 self.live.add(self.curve.rows[-1], self.rate)
             if self.cfg.until_drop and self.curve.is_flat(self.cfg.until_drop):
@@ -132,6 +147,7 @@ class PretrainTask(FairseqTask):
 
     def get_checkpoint_dict(self) -> dict[str, Any]:
         """The curve so far, which a checkpoint keeps in its extra state under the task's name."""
+        self._check()
         return {type(self).__name__: self.curve.state()}
 
     def set_checkpoint_dict(self, state: dict[str, Any]) -> None:

@@ -228,3 +228,22 @@ def test_a_loss_that_explodes_stops_with_advice(data: Path, tmp_path: Path) -> N
             CONFIG, stage, str(data), None, str(tmp_path / "c.pt"), str(tmp_path / "log"), "test"
         )
     assert not (tmp_path / "c.pt").exists()
+
+
+def test_two_processes_give_the_loss_of_one(data: Path, tmp_path: Path) -> None:
+    """The same batches make up an update; without dropout only the order of sums differs."""
+    still = {"dropout": 0.0, "attention_dropout": 0.0}
+    stage = STAGE | {"updates": 10, "lr": [[0, 1e-3], [10, 1e-3]]}
+    curves = []
+    for devices in (1, 2):
+        pretrain = CONFIG["pretrain"] | {"devices": devices, "validate_every": 5}
+        config = CONFIG | {"model": CONFIG["model"] | still, "pretrain": pretrain}
+        output = tmp_path / str(devices) / "checkpoint.pt"
+        output.parent.mkdir()
+        log = output.with_name("log")
+        train_stage(config, stage, str(data), None, str(output), str(log), "test")
+        assert f"training on {devices} devices" in log.read_text()
+        curves.append(pd.read_csv(output.with_name("curve.tsv"), sep="\t"))
+    one, two = (curve.drop(columns="seconds") for curve in curves)
+    assert list(one["update"]) == [5, 10]
+    pd.testing.assert_frame_equal(one, two, rtol=0, atol=1e-4)

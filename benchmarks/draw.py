@@ -1,0 +1,77 @@
+"""Draws docs/performance.svg and prints the tables of docs/performance.md from the kept results.
+
+python benchmarks/draw.py
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from stackbert.report.style import colours, markers, new_figure, save_svg  # noqa: E402
+
+RESULTS = ROOT / "benchmarks" / "results"
+PEERS = ("ours", "fairseq", "transformers", "bare")
+
+
+def read(name: str) -> list[dict[str, Any]]:
+    """A kept list of results."""
+    return json.loads((RESULTS / name).read_text(encoding="utf-8"))
+
+
+def throughput_table(runs: list[dict[str, Any]]) -> str:
+    """Tokens/s of each contender and our ratios."""
+    ratios = [f"ours/{peer}" for peer in PEERS[1:]]
+    head = ["layers x width", *PEERS, *ratios]
+    rows = [
+        [f"{run['layers']} x {run['width']}"]
+        + [f"{run[peer]:,}" for peer in PEERS]
+        + [f"{run[ratio]:.2f}" for ratio in ratios]
+        for run in sorted(runs, key=lambda run: (run["width"], run["layers"]))
+    ]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
+
+
+def scaling_table(rows: list[dict[str, Any]]) -> str:
+    """Microseconds and MFLOP per token, a row for each depth and a column for each length."""
+    lengths = sorted({row["positions"] for row in rows})
+    head = ["layers", *(f"{n} positions" for n in lengths)]
+    lines = [head, ["---"] * len(head)]
+    for depth in sorted({row["layers"] for row in rows}):
+        cells = {row["positions"]: row for row in rows if row["layers"] == depth}
+        shown = [
+            f"{cells[n]['us_per_token']:.0f} / {cells[n]['mflops_per_token']:.1f}" for n in lengths
+        ]
+        lines.append([str(depth), *shown])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def scaling_figure(rows: list[dict[str, Any]], path: str) -> None:
+    """Time per token against FLOPs per token, a line for each length."""
+    figure, axes = new_figure()
+    lengths = sorted({row["positions"] for row in rows})
+    names = [f"{n} positions" for n in lengths]
+    colour, marker = colours(names), markers(names)
+    for n, name in zip(lengths, names, strict=True):
+        some = sorted((r for r in rows if r["positions"] == n), key=lambda row: row["layers"])
+        x = [row["mflops_per_token"] for row in some]
+        y = [row["us_per_token"] for row in some]
+        axes.plot(x, y, color=colour[name], marker=marker[name], label=name)
+    axes.set_xlabel("MFLOP per token (3, 6, 12 and 24 layers)")
+    axes.set_ylabel("microseconds per token")
+    axes.legend()
+    save_svg(figure, path)
+
+
+def main() -> None:
+    print(throughput_table(read("throughput_cpu.json")), "\n")
+    rows = read("scaling_cpu.json")[-1]["rows"]
+    print(scaling_table(rows))
+    scaling_figure(rows, str(ROOT / "docs" / "performance.svg"))
+
+
+if __name__ == "__main__":
+    main()
