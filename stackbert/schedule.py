@@ -96,7 +96,7 @@ def lengthened(stage: Config, runs: Sequence[str]) -> Stage:
     extra = 0.0
     for path, (worth, planned) in zip(runs, stage.get("rest_of", ()), strict=True):
         with open(path, encoding="utf-8") as file:
-            extra += worth * (planned - json.load(file)["stage"]["updates"])
+            extra += worth * (planned - json.load(file)["config"]["stage"]["updates"])
     points = [list(point) for point in stage["lr"]]
     parts = [(low == high, end - start) for (start, low), (end, high) in pairwise(points)]
     for point in points[parts.index(max(parts)) + 1 :]:

@@ -1,7 +1,6 @@
 """Schedules and comparisons become plain lists of stages; equal stages have one owner."""
 
 import copy
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import yaml
 from stackbert.config import check
 from stackbert.errors import UserError
 from stackbert.flops import flops_per_token, recipe_flops, stage_flops, update_flops
+from stackbert.provenance import write_run
 from stackbert.recipes import (
     resolve,
     stage_folder,
@@ -170,7 +170,7 @@ def test_the_last_stage_gets_what_an_early_end_leaves(tmp_path: Path) -> None:
     assert "rest_of" not in shallow and "until_drop" not in deep
     run = tmp_path / "run.json"
     for done in (shallow["updates"], shallow["updates"] - 500):
-        run.write_text(json.dumps({"stage": shallow | {"updates": done}}))
+        write_run(run, {"stage": shallow | {"updates": done}}, 1)
         longer = lengthened(deep, [str(run)])
         trained = [shallow | {"updates": done}, longer]
         budget = 1000 * update_flops(DEFAULT, 12)
