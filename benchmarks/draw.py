@@ -1,9 +1,12 @@
-"""Draws docs/performance.svg and prints the tables of docs/performance.md from the kept results.
+"""Draws docs/performance.svg; prints the tables of docs/performance.md and docs/growth.md.
 
-python benchmarks/draw.py
+Nothing is measured here: all comes from the results that are kept.
+
+    python benchmarks/draw.py
 """
 
 import json
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -66,11 +69,44 @@ def scaling_figure(rows: list[dict[str, Any]], path: str) -> None:
     save_svg(figure, path)
 
 
+def growth_table(lab: dict[str, Any]) -> str:
+    """Where each arm of the growth lab ends, and its way to the control's loss; median (range)."""
+    columns = {
+        "final loss": ("final_loss", "{:.3f}"),
+        "training loss": ("train_loss", "{:.3f}"),
+        "seconds": ("seconds", "{:.0f}"),
+        "TFLOP": ("flops", "{:.1f}"),
+        "seconds to the control's loss": ("to_seconds", "{:.0f}"),
+        "gain": ("to_seconds_gain", "{:.2f}"),
+        "gain, full depth": ("deep_seconds_gain", "{:.2f}"),
+        "gain in FLOPs, full depth": ("deep_flops_gain", "{:.2f}"),
+    }
+    lines = [["arm", *columns], ["---"] * (len(columns) + 1)]
+    for arm, seeds in lab["arms"].items():
+        row = [f"`{arm}`"]
+        for key, shape in columns.values():
+            values = [run[key] for run in seeds.values() if run[key] is not None]
+            if key == "flops":
+                values = [value / 1e12 for value in values]
+            if 2 * len(values) <= len(seeds):
+                row.append("never" if not values else f"never in {len(seeds) - len(values)}")
+                continue
+            middle, low, high = (
+                shape.format(value)
+                for value in (statistics.median(values), min(values), max(values))
+            )
+            row.append(middle if low == high else f"{middle} ({low} to {high})")
+        lines.append(row)
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
 def main() -> None:
     print(throughput_table(read("throughput_cpu.json")), "\n")
     rows = read("scaling_cpu.json")[-1]["rows"]
     print(scaling_table(rows))
     scaling_figure(rows, str(ROOT / "docs" / "performance.svg"))
+    for path in sorted(RESULTS.glob("growth_lab*.json")):
+        print(f"\n{path.stem}\n\n{growth_table(json.loads(path.read_text(encoding='utf-8')))}")
 
 
 if __name__ == "__main__":

@@ -175,12 +175,12 @@ def test_a_failed_run_makes_no_report(checkout: Path) -> None:
     assert not (checkout / "report.html").exists()
 
 
-def test_continuous_integration_calls_exactly_make_test(checkout: Path) -> None:
+def test_continuous_integration_runs_tests_then_faults_then_slurm(checkout: Path) -> None:
     tools = checkout / "tools"
     executable(tools / "make", 'echo "make $*" >> calls')
     executable(tools / "chromium", "exit 0")
     done = run(checkout, ".ci/run", PATH=f"{tools}:{os.environ['PATH']}")
     assert done.returncode == 0, done.stderr
-    assert calls(checkout) == ["make test"]
+    assert calls(checkout) == ["make test", "make test-faults", "make test-slurm"]
     executable(tools / "make", "exit 3")
     assert run(checkout, ".ci/run", PATH=f"{tools}:{os.environ['PATH']}").returncode == 3

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -179,6 +180,7 @@ def plan(arguments: Sequence[str]) -> str:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `... | head` ends quietly
     try:
         print(plan(sys.argv[1:]))
     except UserError as error:
