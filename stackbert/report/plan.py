@@ -4,8 +4,8 @@ import argparse
 import os
 import re
 import shutil
-import subprocess
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
