@@ -150,7 +150,7 @@ def test_arms_of_the_lab_cost_the_same_and_are_annealed(variant: str) -> None:
     recipes = resolve(config)["recipes"]
     whole = recipe_flops(config, recipes["scratch-seed1"])
     for name, stages in recipes.items():
-        share = 1 / 3 if name.startswith("late_third") else 1
+        share = {"third": 1 / 3, "fifth": 1 / 5}.get(name.split("-")[0].split("_")[-1], 1)
         assert recipe_flops(config, stages) == pytest.approx(share * whole, rel=0.01), name
         assert stages[-1]["lr"][-1][1] < 0.01 * stages[-1]["lr"][-2][1], name
         assert stages[-1]["layers"] == 12
