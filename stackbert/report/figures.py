@@ -5,11 +5,12 @@ from textwrap import fill
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from stackbert.report.losses import Curves, boundaries, median_final_loss
 from stackbert.report.resources import duration
-from stackbert.report.style import colours, markers, new_figure, save_svg
+from stackbert.report.style import PALETTE, colours, dashes, markers, new_figure, save_svg
 
 UNITS = (("h", 3600.0), ("min", 60.0), ("s", 1.0))
 Arms = Mapping[str, Sequence[str]]  # recipes by arm
@@ -21,10 +22,14 @@ def loss_figure(curves: Curves, arms: Arms, control: str, axis: str, path: str) 
 
     `arms` are the recipes by what they are compared as: one line and one colour for a recipe, one
     colour for all seeds of an arm. `control` is the arm whose median final loss is the target.
+    With more arms than colours names and final losses stand in a legend, the lowest last, and a
+    ring on the line is where a stage begins.
     """
-    figure, axes = new_figure()
+    crowded = len(arms) > len(PALETTE)
+    figure, axes = new_figure(11.0, 6.5) if crowded else new_figure()
     colour = {name: c for arm, c in colours(list(arms)).items() for name in arms[arm]}
     marker = {name: m for arm, m in markers(list(arms)).items() for name in arms[arm]}
+    line = {name: d for arm, d in dashes(list(arms)).items() for name in arms[arm]}
     axes.set_ylabel(LOSS)
     if axis == "tokens":
         axes.set_xlabel("training tokens")
@@ -38,7 +43,8 @@ def loss_figure(curves: Curves, arms: Arms, control: str, axis: str, path: str) 
             shown[axis],
             shown["valid_mlm_loss"],
             color=colour[recipe],
-            marker=marker[recipe],
+            linestyle=line[recipe],
+            marker=None if crowded else marker[recipe],
             markersize=4,
             markevery=max(1, len(shown) // 15),
             linewidth=2 if len(arms) == len(curves) else 1.2,
@@ -54,9 +60,13 @@ def loss_figure(curves: Curves, arms: Arms, control: str, axis: str, path: str) 
         textcoords="offset points",
         va="top",
     )
-    first = {names[0]: curves[names[0]] for names in arms.values()}
-    _mark_stages(axes, first, axis, colour)
-    _label_lines(axes, curves, arms, axis, colour)
+    if crowded:
+        _ring_stages(axes, curves, axis, colour)
+        _list_arms(axes, curves, arms, colour, line)
+    else:
+        first = {names[0]: curves[names[0]] for names in arms.values()}
+        _mark_stages(axes, first, axis, colour)
+        _label_lines(axes, curves, arms, axis, colour)
     save_svg(figure, path)
 
 
@@ -104,6 +114,27 @@ def _mark_stages(axes: Axes, curves: Curves, axis: str, colour: dict[str, str]) 
                 va="top",
                 color=colour[recipe],
             )
+
+
+def _ring_stages(axes: Axes, curves: Curves, axis: str, colour: dict[str, str]) -> None:
+    """A ring where a line goes on with a deeper model."""
+    for recipe, curve in curves.items():
+        shown = curve.dropna(subset=["valid_mlm_loss"])
+        begins = shown[shown["stage"] != shown["stage"].shift().fillna(shown["stage"].iloc[0])]
+        style = {"facecolors": "white", "edgecolors": colour[recipe], "zorder": 3}
+        axes.scatter(begins[axis], begins["valid_mlm_loss"], s=26, **style)
+
+
+def _list_arms(
+    axes: Axes, curves: Curves, arms: Arms, colour: dict[str, str], line: dict[str, str]
+) -> None:
+    """A legend beside the figure, by median final loss, so that it reads as the lines end."""
+    ends = {arm: median_final_loss(curves, recipes) for arm, recipes in arms.items()}
+    order = sorted(ends, key=ends.__getitem__, reverse=True)
+    looks = [(colour[arms[arm][0]], line[arms[arm][0]]) for arm in order]
+    lines = [Line2D([], [], color=paint, linestyle=dash, linewidth=2) for paint, dash in looks]
+    names = [f"{arm} ({ends[arm]:.2f})" for arm in order]
+    axes.legend(lines, names, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
 
 
 def _label_lines(axes: Axes, curves: Curves, arms: Arms, axis: str, colour: dict[str, str]) -> None:

@@ -17,6 +17,7 @@ from stackbert.errors import write_atomic
 # Okabe and Ito's palette, told apart with every common colour blindness; black is left for targets.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES = ("solid", "dashed", "dotted")
 SETTINGS: Any = {
     "svg.hashsalt": "stackbert",  # without it every file gets other random ids
     "font.family": "DejaVu Sans",
@@ -39,6 +40,11 @@ def colours(recipes: Sequence[str]) -> dict[str, str]:
 def markers(recipes: Sequence[str]) -> dict[str, str]:
     """The marker of each recipe: a second sign beside the colour."""
     return {recipe: MARKERS[i % len(MARKERS)] for i, recipe in enumerate(recipes)}
+
+
+def dashes(recipes: Sequence[str]) -> dict[str, str]:
+    """The line of each recipe: another one whenever the colours are used up."""
+    return {recipe: DASHES[i // len(PALETTE) % len(DASHES)] for i, recipe in enumerate(recipes)}
 
 
 def new_figure(width: float = 8.0, height: float = 4.8) -> tuple[Figure, Axes]:

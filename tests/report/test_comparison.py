@@ -19,6 +19,7 @@ from stackbert.report.comparison import (
 )
 from stackbert.report.figures import loss_figure
 from stackbert.report.losses import read_curves
+from stackbert.report.style import colours, dashes
 from tests.report.handmade import CONTROL, CURVE, tabbed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,3 +116,18 @@ def test_one_figure_for_all_arms(config: dict[str, Any], paths: list[str], tmp_p
     drawn = (tmp_path / "figure.svg").read_text()
     assert "scratch's final loss 6.75" in drawn or "final loss 6.75" in drawn
     assert "grown (6.60)" in drawn and drawn.count("<!-- grown (") == 1
+
+
+def test_many_arms_are_told_apart_in_a_legend(
+    config: dict[str, Any], paths: list[str], tmp_path: Path
+) -> None:
+    """More arms than colours: each has its own look and its final loss inside the figure."""
+    first, second, third, _ = read_curves(list(config["recipes"]), paths).values()
+    curves = {f"arm{n}": (first, second, third)[n % 3] for n in range(20)}
+    arms = {name: [name] for name in curves}
+    loss_figure(curves, arms, "arm0", "seconds", str(tmp_path / "figure.svg"))
+    drawn = (tmp_path / "figure.svg").read_text()
+    assert all(drawn.count(f"<!-- {name} (") == 1 for name in arms)
+    assert "<!-- 2 layers -->" not in drawn and "<!-- 12 layers -->" not in drawn
+    looks = {(colours(list(arms))[name], dashes(list(arms))[name]) for name in arms}
+    assert len(looks) == len(arms)
