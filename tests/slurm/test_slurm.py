@@ -140,12 +140,12 @@ def asleep(flow: Workflow, number: int) -> psutil.Process:
 
 
 def training_in(folder: Path) -> psutil.Process | None:
-    """The training process of the workflow in `folder`."""
+    """The training process of the workflow in `folder`, None before it has begun."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             if "stackbert_fairseq.train" in process.cmdline() and process.cwd() == str(folder):
                 return process
-    pytest.fail("no training process")
+    return None
 
 
 def running() -> str:
