@@ -96,10 +96,10 @@ class Window:
 
 def watch_fairseq(window: Window) -> None:
     """Have fairseq's trainer report every update, its iterator every wait for data."""
-    from fairseq.data.iterators import BufferedIterator
+    from fairseq.data.iterators import GroupedIterator
     from fairseq.trainer import Trainer
 
-    step, fetch = Trainer.train_step, BufferedIterator.__next__
+    step, fetch = Trainer.train_step, GroupedIterator.__next__
 
     def train_step(self: Any, samples: Any, *arguments: Any) -> Any:
         log = step(self, samples, *arguments)
@@ -118,7 +118,7 @@ def watch_fairseq(window: Window) -> None:
         return log
 
     Trainer.train_step = train_step
-    BufferedIterator.__next__ = lambda self: window.wait(lambda: fetch(self))
+    GroupedIterator.__next__ = lambda self: window.wait(lambda: fetch(self))
 
 
 def ours(settings: Settings, window: Window) -> None:

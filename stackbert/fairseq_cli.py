@@ -48,7 +48,9 @@ def best_precision() -> str:
 def common_arguments(device: str) -> list[str]:
     """Arguments of every run: the plug-in, the device, machine-readable log lines."""
     arguments = ["--user-dir", str(PLUGIN), "--log-format", "json", "--num-workers", "0"]
-    return arguments if has_cuda(device) else [*arguments, "--cpu"]
+    # fairseq's thread that reads ahead gains nothing on a CPU, and ends the process by SIGABRT when
+    # Python ends while it is inside torch.
+    return arguments if has_cuda(device) else [*arguments, "--cpu", "--data-buffer-size", "0"]
 
 
 def fairseq_train(

@@ -244,7 +244,7 @@ def speed_arguments(config: Config) -> list[str]:
         arguments.append("--compile-layers")
     if pretrain.get("activation_checkpointing", False):
         arguments.append("--activation-checkpointing")
-    # On a CPU a thread prepares batches in 1/50 of the step's time; a GPU is fed by processes.
+    # On a CPU a batch is made in 1/100 of the step's time; a GPU is fed by processes.
     return [*arguments, "--num-workers", "2" if cuda else "0"]
 
 
