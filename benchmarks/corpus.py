@@ -5,12 +5,13 @@
 Without --text and --dump the embedded dump of config.yaml is taken; with both, the text of both.
 Each step runs in a process of its own, two shards one after the other, then both at the same time;
 of two runs the faster counts. `scaling_2_cores` is the one wall time over the other, of all
-scattered steps together. Seconds are CPU seconds after the imports; MB are 10^6 bytes of extracted
-text, and of XML for extract. `total` is from extracted text to binarized data, without learn_bpe:
-the time to learn merges grows with the different words and the merges, not with the text (it is
-listed by itself). `peak_growth` is the peak memory of a step's process over that with a quarter of
-the text, for the step where it is largest. The last line is the result as JSON; it is kept in --out
-with the machine's description.
+scattered steps together; `scaling_of_loops` is the same of two empty loops, which share nothing:
+what the machine itself gave in these minutes. Seconds are CPU seconds after the imports; MB are
+10^6 bytes of extracted text, and of XML for extract. `total` is from extracted text to binarized
+data, without learn_bpe: the time to learn merges grows with the different words and the merges, not
+with the text (it is listed by itself). `peak_growth` is the peak memory of a step's process over
+that with a quarter of the text, for the step where it is largest. The last line is the result as
+JSON; it is kept in --out with the machine's description.
 """
 
 import argparse
@@ -37,7 +38,8 @@ SHARDS = 2
 REPEATS = 2  # of every run, for its time
 DOCUMENT = 10_000  # characters of a document of --text
 LEAST_MB = 2  # of text, for a quarter of it to be measured
-Measured = tuple[dict[str, list[dict[str, float]]], float]
+LOOP = 100_000_000  # turns of an empty loop, some seconds
+Measured = tuple[dict[str, list[dict[str, float]]], dict[str, float]]
 SCATTERED = ("clean", "tokenize", "apply_bpe")
 STEPS = ("clean", "split", "tokenize", "learn_bpe", "apply_bpe", "binarize")
 LINEAR = ("clean", "split", "tokenize", "apply_bpe", "binarize")
@@ -61,6 +63,8 @@ def run_step(step: str, folder: str, shard: int, merges: int) -> dict[str, float
 
 def _step(step: str, folder: Path, shard: int, merges: int) -> Callable[[], None]:
     """The step as a function without arguments; what it imports is imported here."""
+    if step == "loop":
+        return _loop
 
     def name(suffix: str, number: int = shard) -> str:
         return str(folder / f"{number}.{suffix}")
@@ -105,20 +109,31 @@ def _step(step: str, folder: Path, shard: int, merges: int) -> Callable[[], None
     return lambda: shards.encode_shard(train, valid, train_out, valid_out, folder / "codes")
 
 
+def _loop() -> None:
+    for _ in range(LOOP):
+        pass
+
+
 def measure(folder: Path, steps: list[str], merges: int, scale: bool = True) -> Measured:
-    """Each step's measurements, one per shard where it is scattered; with `scale`, the scaling."""
+    """Each step's measurements, one per shard where it is scattered; with `scale`, the scalings."""
     found: dict[str, list[dict[str, float]]] = {}
-    one = two = 0.0
+    one: dict[str, float] = {}
+    two: dict[str, float] = {}
     for step in steps:
         shards = list(range(SHARDS)) if step in SCATTERED else [0]
         runs = REPEATS if scale else 1
         found[step] = [_fastest(runs, step, folder, [shard], merges)[0] for shard in shards]
         if scale and step in SCATTERED:
-            both = _fastest(runs, step, folder, shards, merges)
-            one += sum(part["wall"] for part in found[step])
-            two += max(part["wall"] for part in both)
+            loops = [_fastest(runs, "loop", folder, [shard], merges)[0] for shard in shards]
+            for figure, name, alone in (
+                ("scaling_2_cores", step, found[step]),
+                ("scaling_of_loops", "loop", loops),
+            ):
+                both = _fastest(runs, name, folder, shards, merges)
+                one[figure] = one.get(figure, 0.0) + sum(part["wall"] for part in alone)
+                two[figure] = two.get(figure, 0.0) + max(part["wall"] for part in both)
         _tell(f"{step}: {sum(part['cpu'] for part in found[step]):.2f} s of CPU")
-    return found, one / two if two else 0.0
+    return found, {figure: round(one[figure] / two[figure], 2) for figure in one}
 
 
 def _fastest(runs: int, *arguments: Any) -> list[dict[str, float]]:
@@ -242,7 +257,7 @@ def main() -> None:
         xml_mb = prepare(folder, arguments.text, arguments.dump)
         found, scaling = measure(folder, ["extract", *STEPS][not xml_mb :], arguments.merges)
         result = summarize(folder, found, xml_mb, arguments.merges)
-        result["scaling_2_cores"] = round(scaling, 2)
+        result |= scaling
         if result["text_mb"] > LEAST_MB:
             (folder / "quarter").mkdir()
             quarter(folder / "quarter", folder)
