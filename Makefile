@@ -2,7 +2,7 @@
 # make plan   what a run would take, before it         make lint, make format, make clean
 # make watch  a live view of a run, from a second terminal
 # make test-faults, make test-slurm   the slow proofs of reliability
-# make growth-lab   ways of growing compared over seeds: docs/growth.md (LONG=1: all of them, GPU=1: 768 wide)
+# make growth-lab   ways of growing compared over seeds: docs/growth.md (LONG=1: four times the budget, GPU=1: 768 wide)
 # make docs   docs/config.md and docs/rules.svg from the schema and the rules
 PYTHON ?= python3
 CORES ?= all

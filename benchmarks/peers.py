@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT))
 
 from stackbert.fairseq_cli import PLUGIN  # noqa: E402
 from stackbert.model import Encoder, ModelConfig  # noqa: E402
-from stackbert.pairs import pack_pairs  # noqa: E402
+from stackbert.pairs import pack_pairs, query_slots  # noqa: E402
 from stackbert.pretrain import _arguments  # noqa: E402
 
 Settings = dict[str, Any]
@@ -291,7 +291,7 @@ def padded(batch: dict[str, Any]) -> dict[str, torch.Tensor]:
     for key, values in (("input_ids", inputs["tokens"]), ("token_type_ids", inputs["segments"])):
         grid[key] = torch.full((b * n,), 1 if key == "input_ids" else 0).scatter(0, place, values)
     grid["attention_mask"] = torch.zeros(b * n, dtype=torch.long).index_fill(0, place, 1)
-    asked = place[inputs["rows"][b:]]
+    asked = place[inputs["slots"][inputs["rows"][b:]]]
     grid["labels"] = torch.full((b * n,), -100).scatter(0, asked, batch["targets"])
     return {key: values.view(b, n) for key, values in grid.items()}
 
@@ -356,15 +356,20 @@ def fixed_length_seconds(settings: Settings, words: int) -> float:
     n = settings["config"]["pretrain"]["max_positions"]
     b = settings["config"]["pretrain"]["tokens_per_batch"] // n
     share = settings["config"]["pretrain"]["mask_probability"]
-    asked = torch.randperm(b * n)[: round(share * b * n)]
+    asked = np.random.default_rng(1).permutation(b * n)[: round(share * b * n)]
+    asked = np.concatenate([np.arange(b) * n, asked])
+    slots, rows, widths = query_slots(np.full(b, n), asked)
     net_input = {
         "tokens": torch.randint(4, words - 1, (b * n,)),
         "segments": torch.ones(b * n, dtype=torch.long),
         "positions": torch.arange(n).repeat(b),
         "lengths": [n] * b,
-        "rows": torch.cat([torch.arange(b) * n, asked]),
+        "rows": torch.from_numpy(rows),
+        "slots": torch.from_numpy(slots),
+        "widths": widths.tolist(),
     }
-    targets, follows = torch.randint(4, words - 1, (len(asked),)), torch.ones(b, dtype=torch.bool)
+    targets = torch.randint(4, words - 1, (len(rows) - b,))
+    follows = torch.ones(b, dtype=torch.bool)
     batch = {"net_input": net_input, "targets": targets, "follows": follows, "nsentences": b}
     batch, step = to_device(batch, settings["device"]), training_step(settings, words)
     times = []

@@ -89,6 +89,8 @@ def measure(peer: str, told: dict[str, Any], threads: int) -> dict[str, float]:
 def growing_seconds(told: dict[str, Any]) -> float:
     """Seconds to grow a checkpoint of half the layers, reading and writing included."""
     work, layers = Path(told["work"]), told["layers"]
+    if layers == 1:  # never grown into
+        return 0.0
     half = peers.build_encoder(told | {"layers": (layers + 1) // 2}, peers.vocabulary(told))
     state = {f"encoder.{name}": value for name, value in half.state_dict().items()}
     save_initial(work / "half.pt", state)

@@ -30,8 +30,9 @@ def flops_per_token(
     A product of a weight with a token costs 2 operations forward, 2 for the gradient of its input
     and 2 for that of the weight. Attention's two products over n positions cost 4 n d forward and
     twice that backward. The last feed-forward and the masked-token head run on the share `masked`
-    of the positions. Norms, biases and dropout are left out. `frozen` layers, and with them the
-    embeddings, have no gradients of weights, and below the lowest other layer nothing goes back.
+    of the positions (so do the last layer's queries, which count in full as in the paper's code).
+    Norms, biases and dropout are left out. `frozen` layers, and with them the embeddings, have no
+    gradients of weights, and below the lowest other layer nothing goes back.
     """
     lowest = min((n for n in range(layers) if n not in frozen), default=layers) if frozen else 0
     total = 0.0

@@ -8,7 +8,7 @@ the packed layout the sequences follow each other without padding, those of the 
 side; in the padded one each fills n positions.
 
 Symbols: b batch, n positions, T tokens of a batch, d width, h heads, e = d / h, f feed-forward
-width, r rows, V dictionary size.
+width, r rows, S slots (w of a sequence), V dictionary size.
 """
 
 import math
@@ -52,11 +52,15 @@ class ModelConfig:
 class Layout:
     """Where the sequences lie among T tokens: `runs` of (g sequences, n tokens each), end to end.
 
-    `mask` [b, 1, 1, n], for a single run, is true where a position may be looked at.
+    `mask` [b, 1, 1, n], for a single run, is true where a position may be looked at. `slots` [S]
+    are the positions among T from which the last layer looks, `widths` of them in each sequence of
+    a run; without them it looks from all.
     """
 
     runs: Sequence[tuple[int, int]]
     mask: Tensor | None = None
+    slots: Tensor | None = None
+    widths: Sequence[int] = ()
 
 
 class Attention(nn.Module):
@@ -64,33 +68,41 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
-        self.heads, self.dropout = heads, dropout
+        self.heads, self.width, self.dropout = heads, width // heads, dropout
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
-    def mix(self, qkv: Tensor, layout: Layout) -> Tensor:
-        """Queries, keys and values [T, 3 d] -> mixed values [T, d], each sequence by itself."""
+    def mix(self, layout: Layout, *projected: Tensor) -> Tensor:
+        """Mixed values, each sequence by itself.
+
+        `projected` is queries, keys and values [T, 3 d], for [T, d]; or queries at the layout's
+        slots [S, d], and keys and values [T, 2 d], for [S, d].
+        """
         rate = self.dropout if self.training else 0.0
         # A CPU's fused kernel has no dropout; what PyTorch does instead takes half as long again.
-        attend = self._by_head if rate and qkv.device.type == "cpu" else self._fused
-        parts = qkv.split([g * n for g, n in layout.runs])
-        mixed = [
-            attend(part.view(g, n, 3 * self.heads, -1), layout.mask, rate).reshape(g * n, -1)
-            for (g, n), part in zip(layout.runs, parts, strict=True)
-        ]
+        on_cpu = projected[0].device.type == "cpu"
+        attend = self._by_head if rate and on_cpu else self._fused
+        sizes = [[g * n for g, n in layout.runs]]
+        if len(projected) > 1:
+            sizes.insert(0, [g * w for (g, _), w in zip(layout.runs, layout.widths, strict=True)])
+        parts = [tensor.split(size) for tensor, size in zip(projected, sizes, strict=True)]
+        mixed = []
+        for (g, _), *run in zip(layout.runs, *parts, strict=True):
+            vectors = [part.view(g, len(part) // g, -1, self.width) for part in run]
+            mixed.append(attend(vectors, layout.mask, rate).flatten(2).flatten(0, 1))
         return torch.cat(mixed) if len(mixed) > 1 else mixed[0]
 
-    def _fused(self, qkv: Tensor, mask: Tensor | None, rate: float) -> Tensor:
-        """[g, n, 3 h, e] -> [g, n, h, e]."""
-        q, k, v = qkv.transpose(1, 2).split(self.heads, dim=1)
+    def _fused(self, vectors: Sequence[Tensor], mask: Tensor | None, rate: float) -> Tensor:
+        """[g, n, 3 h, e], or [g, w, h, e] and [g, n, 2 h, e] -> [g, n or w, h, e]."""
+        q, k, v = (t for part in vectors for t in part.transpose(1, 2).split(self.heads, dim=1))
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=rate)
         return mixed.transpose(1, 2)
 
-    def _by_head(self, qkv: Tensor, mask: Tensor | None, rate: float) -> Tensor:
+    def _by_head(self, vectors: Sequence[Tensor], mask: Tensor | None, rate: float) -> Tensor:
         """The same in plain products, head by head, which copies no queries, keys or values."""
-        vectors, mixed = qkv.unbind(2), []
-        h, scale = self.heads, qkv.shape[-1] ** -0.5
-        for q, k, v in zip(vectors[:h], vectors[h : 2 * h], vectors[2 * h :], strict=True):
+        each = [vector for part in vectors for vector in part.unbind(2)]
+        h, scale, mixed = self.heads, self.width**-0.5, []
+        for q, k, v in zip(each[:h], each[h : 2 * h], each[2 * h :], strict=True):
             scores = torch.baddbmm(q.new_zeros(()), q, k.transpose(1, 2), beta=0, alpha=scale)
             if mask is not None:
                 scores = scores.masked_fill(~mask[:, 0], -math.inf)
@@ -110,8 +122,12 @@ class Layer(nn.Module):
         self.down = nn.Linear(config.feed_forward, config.width)
 
     def forward(self, x: Tensor, layout: Layout, rows: Tensor | None = None) -> Tensor:
-        """[T, d] -> [T, d], or [r, d] at the positions `rows` [r] among the T tokens."""
-        mixed = self.attention.mix(self.project(x), layout)
+        """[T, d] -> [T, d], or [r, d] at `rows` [r] among the layout's slots, or T without them."""
+        if rows is None or layout.slots is None:
+            mixed = self.attention.mix(layout, self.project(x))
+        else:
+            mixed = self.attention.mix(layout, *self.ask(x, layout.slots))
+            x = x[layout.slots]
         if rows is not None:
             x, mixed = x[rows], mixed[rows]
         return self.finish(x, mixed)
@@ -119,11 +135,18 @@ class Layer(nn.Module):
     def compile_parts(self) -> None:
         """Compile what surrounds attention, for any T; layers and depths share the code."""
         self.project = torch.compile(self.project, dynamic=True)
+        self.ask = torch.compile(self.ask, dynamic=True)
         self.finish = torch.compile(self.finish, dynamic=True)
 
     def project(self, x: Tensor) -> Tensor:
         """What comes before the sequences are mixed: [T, d] -> [T, 3 d]."""
         return self.attention.qkv(norm(x))
+
+    def ask(self, x: Tensor, slots: Tensor) -> tuple[Tensor, Tensor]:
+        """The same with queries at `slots` only: [T, d] -> [S, d], and keys and values [T, 2 d]."""
+        x, d, qkv = norm(x), x.shape[-1], self.attention.qkv
+        queries = F.linear(x[slots], qkv.weight[:d], qkv.bias[:d])
+        return queries, F.linear(x, qkv.weight[d:], qkv.bias[d:])
 
     def finish(self, x: Tensor, mixed: Tensor) -> Tensor:
         """What comes after: inputs and mixed values [T, d] -> [T, d]."""
@@ -185,14 +208,18 @@ class Encoder(nn.Module):
         positions: Tensor,
         lengths: Sequence[int],
         rows: Tensor,
+        slots: Tensor | None = None,
+        widths: Sequence[int] = (),
     ) -> Tensor:
         """Ids and positions [T] of sequences end to end -> final states [r, d] at `rows` [r] of T.
 
         `lengths` [b] sum to T. Neighbours of the same length go through attention together, so
-        have them in order of length.
+        have them in order of length. With `slots` [S] and `widths` of `pairs.query_slots` the last
+        layer looks from the slots only, and `rows` are rows of those.
         """
         runs = [(len(list(run)), n) for n, run in groupby(lengths)]
-        return self._states(tokens, segments, positions, Layout(runs), rows)
+        layout = Layout(runs, slots=slots, widths=widths)
+        return self._states(tokens, segments, positions, layout, rows)
 
     def _states(
         self, tokens: Tensor, segments: Tensor, positions: Tensor, layout: Layout, rows: Tensor

@@ -92,3 +92,26 @@ def pack_pairs(
     segments = np.repeat(np.tile([1, 0], len(pairs)), sides)
     positions = np.arange(len(tokens)) - np.repeat(lengths.cumsum() - lengths, lengths)
     return {"tokens": tokens, "segments": segments, "positions": positions, "lengths": lengths}
+
+
+def query_slots(lengths: Ids, rows: Ids) -> tuple[Ids, Ids, Ids]:
+    """Where the last layer must look from, so that sequences of a length have equally many queries.
+
+    `lengths` [b] in rising order of sequences end to end, `rows` [r] the positions asked for, at
+    least one of each sequence. Returns the slots [S], positions among all tokens, filled up with a
+    sequence's first; the rows' numbers [r] among the slots; and for each run of sequences of equal
+    length how many slots one has.
+    """
+    starts = lengths.cumsum() - lengths
+    sequence = np.searchsorted(starts, rows, side="right") - 1
+    counts = np.bincount(sequence, minlength=len(lengths))
+    runs = np.flatnonzero(np.diff(lengths, prepend=0))  # first sequence of each
+    widths = np.maximum.reduceat(counts, runs)
+    width = np.repeat(widths, np.diff(runs, append=len(lengths)))
+    order = np.argsort(sequence, kind="stable")
+    rank = np.empty_like(order)  # of a row within its sequence
+    rank[order] = np.arange(len(rows)) - np.repeat(counts.cumsum() - counts, counts)
+    places = (width.cumsum() - width)[sequence] + rank
+    slots = np.repeat(starts, width)
+    slots[places] = rows
+    return slots, places, widths

@@ -82,11 +82,14 @@ class StackBert(BaseFairseqModel):
         rows: Tensor,
         positions: Tensor | None = None,
         lengths: Sequence[int] = (),
+        slots: Tensor | None = None,
+        widths: Sequence[int] = (),
     ) -> Tensor:
         """Padded ids [b, n], or with `positions` packed ones [T] -> final states [r, d]."""
         if positions is None:
             return self.encoder.encode(tokens, segments, rows)
-        return self.encoder.encode_packed(tokens, segments, positions, lengths, rows)
+        packed = (tokens, segments, positions, lengths, rows, slots, widths)
+        return self.encoder.encode_packed(*packed)
 
     def load_state_dict(self, state_dict: dict[str, Tensor], strict: bool = True, **_: Any) -> Any:
         """Fill every parameter; a classifier that the checkpoint lacks keeps its zeros."""

@@ -2,7 +2,14 @@
 
 from fairseq.data import Dictionary
 
-from stackbert.pairs import SPECIALS, Ids, collate_pairs, pack_pairs, truncated_lengths
+from stackbert.pairs import (
+    SPECIALS,
+    Ids,
+    collate_pairs,
+    pack_pairs,
+    query_slots,
+    truncated_lengths,
+)
 
 __all__ = [
     "SPECIALS",
@@ -10,6 +17,7 @@ __all__ = [
     "collate_pairs",
     "load_dictionary",
     "pack_pairs",
+    "query_slots",
     "truncated_lengths",
 ]
 

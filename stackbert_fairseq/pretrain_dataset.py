@@ -11,7 +11,7 @@ from fairseq.data import Dictionary, FairseqDataset
 
 from stackbert.errors import UserError
 from stackbert_fairseq.masking import Masker
-from stackbert_fairseq.pairs import SPECIALS, pack_pairs, truncated_lengths
+from stackbert_fairseq.pairs import SPECIALS, pack_pairs, query_slots, truncated_lengths
 
 
 class NextSentenceDataset(FairseqDataset):
@@ -65,7 +65,10 @@ class NextSentenceDataset(FairseqDataset):
         }
 
     def collater(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
-        """A packed batch in order of length; rows [b + m]: first positions, then masked ones."""
+        """A packed batch in order of length.
+
+        The rows [b + m] are of the slots: first positions of the sequences, then masked ones.
+        """
         if not samples:
             return {}
         samples = sorted(samples, key=lambda sample: self.sizes[sample["id"]])
@@ -75,6 +78,8 @@ class NextSentenceDataset(FairseqDataset):
         # A batch's masks depend on its first example, not on which worker collates it or when.
         rng = np.random.default_rng([self.seed, self.epoch, samples[0]["id"], len(samples)])
         tokens, masked, targets = self.masker(batch["tokens"], rng)
+        asked = np.concatenate([lengths.cumsum() - lengths, masked])
+        slots, rows, widths = query_slots(lengths, asked)
         return {
             "id": torch.tensor([sample["id"] for sample in samples]),
             "net_input": {
@@ -82,7 +87,9 @@ class NextSentenceDataset(FairseqDataset):
                 "segments": torch.from_numpy(batch["segments"]),
                 "positions": torch.from_numpy(batch["positions"]),
                 "lengths": lengths.tolist(),
-                "rows": torch.from_numpy(np.concatenate([lengths.cumsum() - lengths, masked])),
+                "rows": torch.from_numpy(rows),
+                "slots": torch.from_numpy(slots),
+                "widths": widths.tolist(),
             },
             "targets": torch.from_numpy(targets),
             "follows": torch.tensor([bool(sample["follows"]) for sample in samples]),

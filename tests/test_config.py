@@ -137,9 +137,12 @@ def test_order_of_keys_is_no_difference() -> None:
     assert repr(ordered(one)) == repr(ordered(other)) and ordered(one) == one
 
 
-def test_default_recipes_cost_the_same_compute() -> None:
-    flops = {name: recipe_flops(DEFAULT, stages) for name, stages in DEFAULT["recipes"].items()}
+def test_default_recipes_and_the_best_one_cost_the_same_compute() -> None:
+    config = resolve(merged(DEFAULT, yaml.safe_load((ROOT / "configs/growing.yaml").read_text())))
+    flops = {name: recipe_flops(config, stages) for name, stages in config["recipes"].items()}
+    assert list(flops) == ["stacking", "scratch", "growing"]
     assert flops["stacking"] == pytest.approx(flops["scratch"], rel=0.01)
+    assert flops["growing"] == pytest.approx(flops["scratch"], rel=0.01)
 
 
 @pytest.mark.parametrize("variant", ["growth_lab", "growth_lab_long", "growth_lab_gpu"])

@@ -105,7 +105,8 @@ def test_batch_is_packed_in_order_of_length(
     samples = [dataset[i] for i in range(16)]
     batch = dataset.collater(samples)
     net_input = batch["net_input"]
-    tokens, rows, lengths = (net_input[key] for key in ("tokens", "rows", "lengths"))
+    tokens, lengths = net_input["tokens"], net_input["lengths"]
+    rows = net_input["slots"][net_input["rows"]]
     assert lengths == sorted(dataset.size(i) for i in range(16)) and lengths[-1] <= 40
     assert lengths == [dataset.size(i) for i in batch["id"].tolist()]
     assert len(tokens) == sum(lengths) == batch["ntokens"]

@@ -3,12 +3,14 @@
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from stackbert.dropout import dropout
 from stackbert.model import Encoder, Layout, ModelConfig
+from stackbert.pairs import query_slots
 from stackbert_fairseq.model import StackBert
 from stackbert_fairseq.pretrain_criterion import PretrainCriterion
 from stackbert_fairseq.pretrain_dataset import NextSentenceDataset
@@ -25,7 +27,7 @@ def padded(net_input: dict[str, Any], padding: int) -> dict[str, Tensor]:
         flat = torch.full((len(lengths) * int(lengths.max()),), fill)
         flat[place] = net_input[key]
         grid[key] = flat.view(len(lengths), -1)
-    return grid | {"rows": place[net_input["rows"]]}
+    return grid | {"rows": place[net_input["slots"][net_input["rows"]]]}
 
 
 def build_model(words: int, rate: float = 0.0) -> StackBert:
@@ -61,8 +63,9 @@ def test_order_within_a_batch_is_no_difference(dataset: NextSentenceDataset) -> 
     model = build_model(len(dataset.dictionary)).eval()
     dataset.set_epoch(1)
     net_input = dataset.collater([dataset[i] for i in range(8)])["net_input"]
-    starts = net_input["rows"][:8]
+    starts = net_input["slots"][net_input["rows"][:8]]
     lengths = net_input["lengths"]
+    del net_input["slots"], net_input["widths"]
     ends = [sum(lengths[: i + 1]) for i in range(8)]
     order = torch.cat([torch.arange(*span) for span in list(zip(starts, ends, strict=True))[::-1]])
     turned = {key: net_input[key][order] for key in ("tokens", "segments", "positions")}
@@ -78,11 +81,24 @@ def test_attention_with_dropout_is_that_without_on_average(
     attention = build_model(len(dataset.dictionary), 0.2).encoder.layers[0].attention
     qkv = torch.randn(2 * 6, 96)
     mask = torch.tensor([[True] * 6, [True] * 4 + [False] * 2])[:, None, None, :]
-    expected = attention.eval().mix(qkv, Layout([(2, 6)], mask))
+    expected = attention.eval().mix(Layout([(2, 6)], mask), qkv)
     attention.train()
-    drawn = torch.stack([attention.mix(qkv, Layout([(2, 6)], mask)) for _ in range(4000)])
+    drawn = torch.stack([attention.mix(Layout([(2, 6)], mask), qkv) for _ in range(4000)])
     assert drawn.std(0).min() > 0
     torch.testing.assert_close(drawn.mean(0), expected, rtol=0, atol=0.05)
+
+
+def test_slots_hold_what_is_asked_for_and_as_many_in_sequences_of_a_length() -> None:
+    lengths = np.array([3, 3, 5, 7, 7, 7])
+    starts = lengths.cumsum() - lengths
+    asked = np.concatenate([starts, [1, 2, 7, 13, 14, 15, 26]])  # first positions, then others
+    slots, rows, widths = query_slots(lengths, asked)
+    assert widths.tolist() == [3, 2, 4]
+    assert slots[rows].tolist() == asked.tolist() and len(set(rows.tolist())) == len(asked)
+    width = np.array([3, 3, 2, 4, 4, 4])
+    assert len(slots) == width.sum()
+    owner = np.searchsorted(starts, slots, side="right") - 1
+    assert owner.tolist() == np.repeat(np.arange(6), width).tolist()
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5])

@@ -111,12 +111,17 @@ def _metrics(path: Path) -> dict[str, float]:
     return json.loads(path.read_text())["metrics"]
 
 
-@pytest.mark.parametrize("configs", [[], ["configs/bert_base.yaml"]])
-def test_dry_run_of_a_fresh_copy_resolves(copy: "Copy", configs: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("configs", "trained", "stacked"),
+    [([], 4, 2), (["configs/bert_base.yaml"], 4, 2), (["configs/growing.yaml"], 6, 3)],
+)
+def test_dry_run_of_a_fresh_copy_resolves(
+    copy: "Copy", configs: list[str], trained: int, stacked: int
+) -> None:
     run = copy.snakemake("-n", configs=configs)
     assert run.returncode == 0, run.stdout[-3000:]
     planned = jobs(run.stdout)
-    assert planned["train_stage"] == 4 and planned["stack"] == 2
+    assert planned["train_stage"] == trained and planned["stack"] == stacked
     assert not (copy.folder / "results").exists()
 
 
