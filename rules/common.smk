@@ -1,4 +1,6 @@
 # Names and paths shared by the rule files. Anything with logic is in the package.
+import yaml
+
 from stackbert import failures
 from stackbert.config import check, ordered, read_texts
 from stackbert.errors import UserError
@@ -18,11 +20,16 @@ try:
 except UserError as error:
     sys.exit(f"error: {error}")
 
+# Snakemake puts an overlay's recipes before those of config.yaml. They come after: the first recipe
+# with a stage trains it for all, so that a new one leaves the others' stages where they are.
+with open(os.path.join(workflow.basedir, "config.yaml"), encoding="utf-8") as file:
+    first = yaml.safe_load(file)["recipes"]
+config["recipes"] = {name: config["recipes"][name] for name in first} | config[
+    "recipes"
+]
 config.update(resolve(config))
 RESULTS = config["results"]
-RECIPES = list(
-    config["recipes"]
-)  # in the order given, which is that of tables and figures
+RECIPES = list(config["recipes"])  # in the order of tables and figures
 config.update(ordered(config))
 config["recipes"] = {recipe: config["recipes"][recipe] for recipe in RECIPES}
 

@@ -125,6 +125,16 @@ def test_dry_run_of_a_fresh_copy_resolves(
     assert not (copy.folder / "results").exists()
 
 
+def test_a_recipe_of_an_overlay_shares_what_those_of_the_default_train(copy: "Copy") -> None:
+    stages = yaml.safe_load((copy.folder / "config.yaml").read_text())["recipes"]["stacking"]
+    late = [stages[0], stages[2] | {"updates": 100, "lr": [[0, 1e-3], [100, 0]]}]
+    (copy.folder / "late.yaml").write_text(yaml.safe_dump({"recipes": {"late": late}}))
+    run = copy.snakemake("-n", "pretrain", configs=["late.yaml"])
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert jobs(run.stdout)["train_stage"] == 5
+    assert "pretrain/stacking/L3" in run.stdout and "pretrain/late/L3" not in run.stdout
+
+
 def test_targets(copy: "Copy") -> None:
     for target in ("all", "data", "pretrain", "glue", "compare"):
         run = copy.snakemake("-n", target)
