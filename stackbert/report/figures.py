@@ -54,11 +54,13 @@ def loss_figure(curves: Curves, arms: Arms, control: str, axis: str, path: str) 
     axes.axhline(target, color="black", linewidth=1, linestyle=":")
     axes.annotate(
         f"{control}'s final loss {target:.2f}",
-        (0, target),
+        (1, target),
         xycoords=("axes fraction", "data"),
-        xytext=(4, -4),
+        xytext=(-4, -4),  # at the left all curves pass
         textcoords="offset points",
+        ha="right",
         va="top",
+        bbox={"color": "white", "alpha": 0.8, "pad": 1},
     )
     if crowded:
         _ring_stages(axes, curves, axis, colour)
