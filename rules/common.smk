@@ -12,6 +12,7 @@ from stackbert.recipes import (
     stage_name,
     trained_stage,
 )
+from stackbert.report.config_doc import overlaid
 from stackbert.version import VERSION
 
 try:
@@ -23,10 +24,7 @@ except UserError as error:
 # Snakemake puts an overlay's recipes before those of config.yaml. They come after: the first recipe
 # with a stage trains it for all, so that a new one leaves the others' stages where they are.
 with open(os.path.join(workflow.basedir, "config.yaml"), encoding="utf-8") as file:
-    first = yaml.safe_load(file)["recipes"]
-config["recipes"] = {name: config["recipes"][name] for name in first} | config[
-    "recipes"
-]
+    config["recipes"] = overlaid(yaml.safe_load(file)["recipes"], config["recipes"])
 config.update(resolve(config))
 RESULTS = config["results"]
 RECIPES = list(config["recipes"])  # in the order of tables and figures

@@ -68,7 +68,7 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
-        self.heads, self.width, self.dropout = heads, width // heads, dropout
+        self.heads, self.head_width, self.dropout = heads, width // heads, dropout
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
@@ -88,7 +88,7 @@ class Attention(nn.Module):
         parts = [tensor.split(size) for tensor, size in zip(projected, sizes, strict=True)]
         mixed = []
         for (g, _), *run in zip(layout.runs, *parts, strict=True):
-            vectors = [part.view(g, len(part) // g, -1, self.width) for part in run]
+            vectors = [part.view(g, len(part) // g, -1, self.head_width) for part in run]
             mixed.append(attend(vectors, layout.mask, rate).flatten(2).flatten(0, 1))
         return torch.cat(mixed) if len(mixed) > 1 else mixed[0]
 
@@ -101,7 +101,7 @@ class Attention(nn.Module):
     def _by_head(self, vectors: Sequence[Tensor], mask: Tensor | None, rate: float) -> Tensor:
         """The same in plain products, head by head, which copies no queries, keys or values."""
         each = [vector for part in vectors for vector in part.unbind(2)]
-        h, scale, mixed = self.heads, self.width**-0.5, []
+        h, scale, mixed = self.heads, self.head_width**-0.5, []
         for q, k, v in zip(each[:h], each[h : 2 * h], each[2 * h :], strict=True):
             scores = torch.baddbmm(q.new_zeros(()), q, k.transpose(1, 2), beta=0, alpha=scale)
             if mask is not None:

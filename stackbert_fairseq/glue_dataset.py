@@ -12,7 +12,7 @@ from fairseq.data import Dictionary, FairseqDataset
 from numpy.typing import NDArray
 
 from stackbert.glue.tasks import Task
-from stackbert_fairseq.pairs import SPECIALS, collate_pairs, truncated_lengths
+from stackbert.pairs import SPECIALS, collate_pairs, truncated_lengths
 
 Batch = dict[str, Any]
 POOL = 50  # batches that are drawn at random together and then sorted by length

@@ -1,25 +1,6 @@
-"""The dictionary of training, and the layout of sentence pairs (stackbert.pairs)."""
+"""The dictionary of training."""
 
 from fairseq.data import Dictionary
-
-from stackbert.pairs import (
-    SPECIALS,
-    Ids,
-    collate_pairs,
-    pack_pairs,
-    query_slots,
-    truncated_lengths,
-)
-
-__all__ = [
-    "SPECIALS",
-    "Ids",
-    "collate_pairs",
-    "load_dictionary",
-    "pack_pairs",
-    "query_slots",
-    "truncated_lengths",
-]
 
 
 def load_dictionary(path: str) -> Dictionary:

@@ -10,8 +10,8 @@ import torch
 from fairseq.data import Dictionary, FairseqDataset
 
 from stackbert.errors import UserError
+from stackbert.pairs import SPECIALS, pack_pairs, query_slots, truncated_lengths
 from stackbert_fairseq.masking import Masker
-from stackbert_fairseq.pairs import SPECIALS, pack_pairs, query_slots, truncated_lengths
 
 
 class NextSentenceDataset(FairseqDataset):

@@ -11,10 +11,10 @@ from handmade_run import TASKS, make_run
 
 from stackbert.cli import main
 from stackbert.glue.tasks import task
+from stackbert.pairs import collate_pairs
 from stackbert.predict import MaskFiller, Predictor
 from stackbert.trained import load, pretrained_checkpoint, task_checkpoint
 from stackbert.vocabulary import Vocabulary
-from stackbert_fairseq import pairs as fairseq_pairs
 
 ONE = "A truly good film.\nIt is an awful café...\n"
 TWO = "A man is playing.\tThe man isn't playing.\nWhere is Paris?\tThe capital, Paris.\n"
@@ -56,7 +56,7 @@ def test_predict_answers_as_the_model_does(run, results: Path) -> None:
         outputs = []
         for pair in ((a, b), (b, a)):  # the task is symmetric
             vocabulary = Vocabulary(results / "bin" / "dict.txt")
-            laid = fairseq_pairs.collate_pairs([pair], vocabulary, 32)
+            laid = collate_pairs([pair], vocabulary, 32)
             tokens, segments = (torch.from_numpy(laid[key]) for key in ("tokens", "segments"))
             with torch.no_grad():
                 states = model.encoder().encode(tokens, segments, torch.tensor([0]))

@@ -13,9 +13,10 @@ from handmade_run import TASKS
 
 from stackbert.export.bundle import bundle, file_names, sources
 from stackbert.glue.tasks import task
+from stackbert.pairs import collate_pairs
 from stackbert.text.pipeline import TextPipeline
 from stackbert.trained import Trained, load
-from stackbert_fairseq.pairs import collate_pairs, load_dictionary
+from stackbert_fairseq.pairs import load_dictionary
 
 NEEDS = {"torch", "numpy", "transformers", "sacremoses", "subword_nmt", "regex"}
 Batch = dict[str, Any]

@@ -6,13 +6,9 @@ import torch
 from fairseq.data import Dictionary
 
 from stackbert.errors import UserError
+from stackbert.pairs import collate_pairs, pack_pairs, truncated_lengths
 from stackbert_fairseq.masking import Masker
-from stackbert_fairseq.pairs import (
-    collate_pairs,
-    load_dictionary,
-    pack_pairs,
-    truncated_lengths,
-)
+from stackbert_fairseq.pairs import load_dictionary
 from stackbert_fairseq.pretrain_dataset import NextSentenceDataset
 
 WORDS = 1000
