@@ -39,9 +39,13 @@ report: $(VENV)/.ready
 	  rm -f .snakemake/report.html; echo "error: $(REPORT) was not written: mend what the last line" \
 	    "above says (a full disk: free space), then type make report" >&2; exit 1; }; fi
 
+# Two tests at a time, more where there are cores; every file's tests in one process.
+JOBS ?= auto
+PYTEST := python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+
 # All but tests/faults and tests/slurm, which take long and have targets of their own.
 test: $(VENV)/.test-ready
-	$(IN_VENV) python -m pytest --ignore=tests/faults --ignore=tests/slurm
+	$(IN_VENV) $(PYTEST) --ignore=tests/faults --ignore=tests/slurm
 
 plan: $(VENV)/.ready
 	@$(IN_VENV) python -m stackbert.report.plan $(ARGS)
@@ -86,7 +90,7 @@ $(VENV)/.test-ready: $(VENV)/.ready requirements-test.lock requirements-export.l
 # Kills, full disks, torn files: make test-faults KILLS=20
 KILLS ?= 3
 test-faults: $(VENV)/.test-ready
-	$(IN_VENV) KILLS=$(KILLS) python -m pytest tests/faults
+	$(IN_VENV) KILLS=$(KILLS) $(PYTEST) tests/faults
 
 # Compares ways of growing; the JSON goes to benchmarks/results.
 LAB := growth_lab$(if $(LONG),_long,$(if $(GPU),_gpu))

@@ -101,7 +101,8 @@ def growth_table(lab: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    print(throughput_table(read("throughput_cpu.json")), "\n")
+    for path in sorted(RESULTS.glob("throughput_*.json")):
+        print(f"{path.stem}\n\n{throughput_table(read(path.name))}\n")
     rows = read("scaling_cpu.json")[-1]["rows"]
     print(scaling_table(rows))
     scaling_figure(rows, str(ROOT / "docs" / "performance.svg"))

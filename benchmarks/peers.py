@@ -220,7 +220,16 @@ def stock(settings: Settings, window: Window) -> None:
     }
     sys.argv = ["train", settings["pairs"], *(str(p) for o in options.items() for p in o)]
     sys.argv += ["--disable-validation", "--no-save"]
-    sys.argv += ["--bf16"] if settings["device"] == "cuda" else ["--cpu"]
+    sys.argv += ["--bf16"] if in_bf16(settings) else []
+    sys.argv += ["--cpu"] if settings["device"] == "cpu" else []
+    parse = fairseq_cli.train.options.parse_args_and_arch
+
+    def without_tpu(*arguments: Any, **named: Any) -> argparse.Namespace:
+        parsed = parse(*arguments, **named)
+        parsed.tpu = False  # which --bf16 sets
+        return parsed
+
+    fairseq_cli.train.options.parse_args_and_arch = without_tpu
     fairseq_cli.train.cli_main()
 
 
@@ -269,7 +278,7 @@ def transformers(settings: Settings, window: Window) -> None:
         train_sampling_strategy="sequential",
         remove_unused_columns=False,
         use_cpu=not cuda,
-        bf16=cuda,
+        bf16=in_bf16(settings),
         torch_compile=cuda,
     )
     Trainer(
@@ -294,6 +303,11 @@ def padded(batch: dict[str, Any]) -> dict[str, torch.Tensor]:
     asked = place[inputs["slots"][inputs["rows"][b:]]]
     grid["labels"] = torch.full((b * n,), -100).scatter(0, asked, batch["targets"])
     return {key: values.view(b, n) for key, values in grid.items()}
+
+
+def in_bf16(settings: Settings) -> bool:
+    """Whether products are to be in bf16."""
+    return settings["config"]["pretrain"]["precision"] == "bf16"
 
 
 def vocabulary(settings: Settings) -> int:
@@ -340,9 +354,10 @@ def training_step(settings: Settings, words: int) -> Callable[[dict[str, Any]], 
 
     def step(batch: dict[str, Any]) -> None:
         b = batch["nsentences"]
-        states = encoder.encode_packed(**batch["net_input"])
-        follows = encoder.nsp_logits(states[:b]).float()
-        logits = encoder.mlm_logits(states[b:]).float()
+        with torch.autocast(settings["device"], torch.bfloat16, enabled=in_bf16(settings)):
+            states = encoder.encode_packed(**batch["net_input"])
+            follows, logits = encoder.nsp_logits(states[:b]), encoder.mlm_logits(states[b:])
+        follows, logits = follows.float(), logits.float()
         nsp = F.binary_cross_entropy_with_logits(follows, batch["follows"].float())
         (F.cross_entropy(logits, batch["targets"]) + nsp).backward()
         optimizer.step()

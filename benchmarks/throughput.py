@@ -5,9 +5,10 @@
 Peers: `ours` is the plug-in as the pipeline runs it; `fairseq` its stock roberta, Adam and
 masked_lm; `transformers` BertForMaskedLM with its Trainer (requirements-bench.lock); `bare` our
 encoder in a plain loop on batches made beforehand. Each run is a process of its own with the same
-number of threads, on the same sentence pairs of --data in the same batches; runs take turns. Only
-tokens that carry text count; start-up and the first updates do not. The figures are medians over
-the repeats, the ratios medians of each repeat's own ratio.
+number of threads and in the same precision (bf16 in the way that each one's makers provide), on the
+same sentence pairs of --data in the same batches; runs take turns. Only tokens that carry text
+count; start-up and the first updates do not. The figures are medians over the repeats, the ratios
+medians of each repeat's own ratio.
 
 The last line is the result as JSON:
   padding_share    computed tokens of ours that carry no text
@@ -57,6 +58,8 @@ def settings(options: argparse.Namespace, work: Path) -> dict[str, Any]:
         "feed_forward": 4 * options.width,
     }
     config["pretrain"] |= {
+        "precision": options.precision,
+        "validate_every": 10**6,  # no contender validates
         "max_positions": options.positions,
         "tokens_per_update": options.tokens,
         "tokens_per_batch": options.tokens,
@@ -126,7 +129,7 @@ def summary(
     median: dict[str, dict[str, float]],
 ) -> dict[str, Any]:
     """The result as the module's docstring describes it."""
-    keys = ("layers", "width", "positions", "device", "threads")
+    keys = ("layers", "width", "positions", "device", "precision", "threads")
     result: dict[str, Any] = {key: getattr(options, key) for key in keys}
     result |= {peer: round(values["tokens_per_s"]) for peer, values in median.items()}
     ours = median["ours"]
@@ -171,7 +174,7 @@ def scaling(options: argparse.Namespace, work: Path) -> dict[str, Any]:
             }
         )
         print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
-    keys = ("width", "device", "threads", "tokens")
+    keys = ("width", "device", "precision", "threads", "tokens")
     return {key: getattr(options, key) for key in keys} | {"rows": rows}
 
 
@@ -185,6 +188,7 @@ def main() -> None:
     parser.add_argument("--positions", type=int, default=128, help="most tokens of an example")
     parser.add_argument("--tokens", type=int, default=32768 if cuda else 4096, help="of an update")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if cuda else "cpu")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], help="bf16 on a GPU, else fp32")
     parser.add_argument("--data", default="results/bin", help="folder of the binarized text")
     parser.add_argument("--peers", nargs="+", choices=peers.PEERS, default=list(peers.PEERS))
     parser.add_argument("--threads", type=int, default=2, help="of each process")
@@ -196,6 +200,7 @@ def main() -> None:
     options = parser.parse_args()
     if not (Path(options.data) / "dict.txt").is_file():
         parser.error(f"{options.data} has no dict.txt: run `snakemake data` first, or give --data")
+    options.precision = options.precision or ("bf16" if options.device == "cuda" else "fp32")
     options.peers = ["ours", *(peer for peer in options.peers if peer != "ours")]
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
